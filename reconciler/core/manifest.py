@@ -1,0 +1,152 @@
+"""What a manifest says, once it is read and found valid. Nothing here reads a file or an environment."""
+
+import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from reconciler.core.cid import Cid
+from reconciler.core.profile import Profile
+
+DEFAULT_CONCURRENCY = 8
+MAX_NAME_BYTES = 255
+MAX_ORIGINS = 20
+
+
+class SecretRef(Struct, frozen=True, kw_only=True):
+    """Where a key is, never the key. `value`: variable name, file path (absolute), argv, or keyring entry."""
+
+    kind: Literal["env", "file", "command", "keyring"]
+    value: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {' '.join(self.value)}"
+
+
+class Rate(Struct, frozen=True):
+    """`count` requests in `seconds`."""
+
+    count: float
+    seconds: float
+
+    def __str__(self) -> str:
+        unit = {1.0: "s", 60.0: "min", 3600.0: "h"}.get(self.seconds, f"{self.seconds:g}s")
+        return f"{self.count:g}/{unit}"
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How hard a service may be worked. `listing` is a separate limit for GET /pins where there is one (Pinata)."""
+
+    requests: Rate | None = None
+    listing: Rate | None = None
+    concurrency: int = DEFAULT_CONCURRENCY
+    #: Seconds for one request as a whole.
+    timeout: float = 60.0
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """A declared pinning service. `endpoint` is normalised: no trailing slash, no `/pins`."""
+
+    name: str
+    endpoint: str
+    key: SecretRef
+    profile: Profile
+    limits: Limits = Limits()
+    ownership: Literal["meta", "prefix"] = "meta"
+    state: Literal["active", "suspended"] = "active"
+    prune: bool = True
+    insecure: bool = False
+    preset: str = ""
+    file: str = ""
+    line: int = 0
+
+
+class CidRef(Struct, frozen=True, kw_only=True):
+    """A CID that a build left somewhere. Resolved before any request; unset or empty is an error."""
+
+    kind: Literal["env", "file"]
+    value: str
+    #: Absolute path for `file`.
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.value}"
+
+
+class Replicas(Struct, frozen=True, kw_only=True):
+    """`count` of the services `of`, chosen by rendezvous hash."""
+
+    count: int
+    of: tuple[str, ...]
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """What all entries of one `pins:` item share; a list file of a million lines has one."""
+
+    services: tuple[str, ...] | Replicas
+    meta: dict[str, str] = {}
+    origins: tuple[str, ...] = ()
+    protect: bool = False
+    expires: datetime.date | None = None
+    replace: Literal["safe", "modify"] = "safe"
+    #: The list file as written after `from:`, or "" for an entry written in the manifest.
+    source: str = ""
+    file: str = ""
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """One wanted pin. `name` is "" for an unnamed pin; `line` is 1-based in `spec.file`."""
+
+    name: str
+    cid: Cid | CidRef
+    spec: Spec
+    line: int = 0
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """A list file: how many entries it gave, and the prefix of their names ("" if none)."""
+
+    name: str
+    entries: int
+    name_prefix: str = ""
+    services: tuple[str, ...] = ()
+
+
+class Adopt(Struct, frozen=True, kw_only=True):
+    match: str
+    prune: bool = False
+
+
+class Percent(Struct, frozen=True):
+    value: float
+
+
+class GuardLimits(Struct, frozen=True, kw_only=True):
+    max_deletes: int | Percent | None = None
+    max_replaces: int | Percent | None = None
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """Something worth a line that is no error: lines folded, a service that nothing uses."""
+
+    file: str
+    line: int = 0
+    message: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """Version 1, validated. Entries keep the order of the file."""
+
+    owner: str
+    previous_owners: tuple[str, ...] = ()
+    services: dict[str, Service]
+    entries: list[Entry]
+    sources: tuple[Source, ...] = ()
+    adopt: tuple[Adopt, ...] = ()
+    ignore: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    unprotect: tuple[str, ...] = ()
+    guards: GuardLimits = GuardLimits()
+    notes: tuple[Note, ...] = ()
+    #: The file as the person named it, for messages.
+    path: str = "pinrec.yaml"

@@ -1,0 +1,158 @@
+"""The nouns that travel between the six verbs."""
+
+from enum import StrEnum
+
+from msgspec import UNSET, Struct, UnsetType
+
+from reconciler.core.cid import Cid
+from reconciler.core.manifest import Spec
+
+QUEUED, PINNING, PINNED, FAILED = "queued", "pinning", "pinned", "failed"
+#: Every status of the API; listings always name all four, since the default is `pinned` alone.
+STATUSES = (QUEUED, PINNING, PINNED, FAILED)
+
+#: Reserved keys of `meta`.
+META_OWNER, META_SOURCE, META_PROTECT, META_SIZE = "pinrec", "pinrec.source", "pinrec.protect", "pinrec.size"
+PREFIX_ROOT = "pinrec/"
+
+
+# --- the API's own objects (API v1.0.0, components/schemas) ---------------------------------------------------
+
+
+class PinBody(Struct, frozen=True, gc=False):
+    """`Pin`. Services send null or leave out what is empty; `meta` values that are no strings are dropped."""
+
+    cid: str
+    name: str | None = None
+    origins: list[str] | None = None
+    meta: dict[str, str] | None = None
+
+
+class PinStatus(Struct, frozen=True, gc=False):
+    """`PinStatus`, as decoded from a service. `created` is kept as the text it came as."""
+
+    requestid: str
+    status: str
+    created: str
+    pin: PinBody
+    delegates: list[str] | None = None
+    info: dict[str, str] | None = None
+
+
+class PinRequest(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The body of POST /pins and POST /pins/{requestid}: exactly what is sent."""
+
+    cid: str
+    name: str | UnsetType = UNSET
+    origins: tuple[str, ...] | UnsetType = UNSET
+    meta: dict[str, str] | UnsetType = UNSET
+
+
+# --- desire ---------------------------------------------------------------------------------------------------
+
+
+class PinKey(Struct, frozen=True, order=True, gc=False):
+    """Identity of a pin for us: the service and the name; the CID is the value.
+
+    `name` is without the owner's prefix; an unnamed pin goes by its canonical CID.
+    """
+
+    service: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.service}/{self.name}"
+
+
+class Desired(Struct, frozen=True, gc=False):
+    """A pin that the manifest wants, shared by all services it is wanted on."""
+
+    name: str
+    cid: Cid
+    spec: Spec
+    line: int = 0
+    named: bool = True
+    #: How a CID that came from outside the manifest was found ("env SITE_CID"), else "".
+    whence: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where a person finds it: `pins.yaml:14`."""
+        return f"{self.spec.file}:{self.line}" if self.line else self.spec.file
+
+
+class Unknown(Struct, frozen=True, kw_only=True):
+    """Something that could not be known. Nothing it could own is deleted or replaced.
+
+    `service` "" means every service. `names` are the keys it could own; `patterns` globs of them.
+    """
+
+    source: str
+    why: str
+    service: str = ""
+    names: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+
+# --- observation ----------------------------------------------------------------------------------------------
+
+
+class Owner(StrEnum):
+    """Whose a listed pin is. Only OURS and ADOPTED are ever changed."""
+
+    OURS = "ours"
+    ADOPTED = "adopted"
+    #: adopted with `prune: true`: may be deleted when not desired
+    PRUNABLE = "prunable"
+    UNMARKED = "unmarked"
+    #: marked by another owner, or matched by `ignore`
+    OTHER = "other"
+
+
+class Remote(Struct, frozen=True, kw_only=True):
+    """A pin as it was listed. `name` is the key name, `listed_name` what the service said (absent is "")."""
+
+    requestid: str
+    cid: Cid
+    name: str
+    listed_name: str
+    status: str
+    created: str
+    #: `created` as nanoseconds since 1970, parsed only to order.
+    instant: int
+    owner: Owner
+    meta: dict[str, str] = {}
+    info: dict[str, str] = {}
+
+    @property
+    def mine(self) -> bool:
+        return self.owner in (Owner.OURS, Owner.ADOPTED, Owner.PRUNABLE)
+
+    @property
+    def age(self) -> tuple[int, str]:
+        """Newest is greatest: by the service's own instant, then by requestid."""
+        return self.instant, self.requestid
+
+
+class Listing(Struct, frozen=True, kw_only=True):
+    """What one service was seen to hold, of what concerns us.
+
+    Absence is evidence only if `complete`. `reachable` False: nothing is known of the service at all.
+    """
+
+    service: str
+    remotes: tuple[Remote, ...] = ()
+    complete: bool = False
+    reachable: bool = True
+    why: str = ""
+    #: All pins seen, foreign ones too; ours among them by name.
+    seen: int = 0
+    requests: int = 0
+    #: Seconds that the service's `Date` header was ahead of our clock, None if it sent none.
+    clock_skew: float | None = None
+    #: Whether a mark of ours came back in meta: proof that the service keeps it.
+    mark_seen: bool = False
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    listings: dict[str, Listing]

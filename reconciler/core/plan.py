@@ -1,0 +1,269 @@
+"""The plan: actions as data, what guards found, and fingerprints of what it rests on.
+
+The JSON of a `Plan` is the plan; text, Markdown and annotations are rendered from it. It holds no secret, no
+endpoint and no address, so it can be posted to a pull request. Schema: `schemas/plan.schema.json`.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from reconciler.core.errors import EXIT_BLOCKED, EXIT_CHANGES, EXIT_OK, EXIT_PARTIAL, worst_exit
+
+#: `major.minor` of the JSON. A minor adds fields; a major changes what is there.
+PLAN_FORMAT = "1.0"
+#: Seconds after which a saved plan is refused.
+PLAN_MAX_AGE = 24 * 3600
+
+GuardName = Literal[
+    "empty",
+    "incomplete",
+    "unknown",
+    "deletes",
+    "replaces",
+    "last-copy",
+    "protected",
+    "shrank",
+    "disjoint",
+    "held",
+    "foreign-owner",
+]
+
+
+class PinRef(Struct, frozen=True, kw_only=True, gc=False):
+    """A pin at the service of the action, as it was when the plan was made.
+
+    Before a destructive request it is read again and must still be this: CID, name, owner, status, `created`.
+    """
+
+    requestid: str
+    #: As listed.
+    cid: str
+    #: As listed; "" if absent.
+    name: str
+    owner: str
+    status: str
+    created: str
+
+
+class Copy(Struct, frozen=True, kw_only=True, gc=False):
+    """A pinned pin of ours at another service that keeps a CID alive. `ref` None: it is about to be pinned."""
+
+    service: str
+    name: str
+    ref: PinRef | None = None
+
+
+class FieldChange(Struct, frozen=True, kw_only=True):
+    path: str
+    old: str | None
+    new: str | None
+
+
+class ActionBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="action", omit_defaults=True):
+    """What all actions say: which key, why, and which line of the manifest (or "" for none) asks for it."""
+
+    service: str
+    name: str
+    #: The CID the action is about: what is sent for an add, what is lost for a delete.
+    cid: str
+    reason: str
+    origin: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.service, self.name
+
+
+class Add(ActionBase, frozen=True, kw_only=True, gc=False, tag="add"):
+    """POST /pins. Reasons: `absent`, `revert` (the copy here is older than another CID's under this name)."""
+
+    reason: Literal["absent", "revert"]
+    #: Foreign pins under the same name, which stay beside it.
+    beside: int = 0
+
+
+class Replace(ActionBase, frozen=True, kw_only=True, gc=False, tag="replace"):
+    """One change: make the key hold another CID, another name or other meta.
+
+    How: `safe` adds, waits until pinned, then deletes `olds`; `modify` is POST /pins/{requestid} of `olds[0]`;
+    `overwrite` is a POST of the CID that is there (ipfs-cluster); `inPlace` is POST /pins/{requestid} with the
+    same CID (Helia). `olds` are the pinned pins that yield to the new one, newest first.
+    """
+
+    reason: Literal["cid", "meta", "rename"]
+    how: Literal["safe", "modify", "overwrite", "inPlace"]
+    old_cid: str
+    #: The key a rename comes from, else "".
+    was: str = ""
+    olds: tuple[PinRef, ...] = ()
+    #: Pins of ours at the same service that must be pinned before `olds` go (other keys that want their CID).
+    keeps: tuple[PinRef, ...] = ()
+    #: Copies of `old_cid` elsewhere, one of which must be pinned before `olds` go; only where a key wants it.
+    elsewhere: tuple[Copy, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+
+
+class Retry(ActionBase, frozen=True, kw_only=True, gc=False, tag="retry"):
+    """Everything under the key has failed: POST /pins again. `failed` as listed, newest first."""
+
+    reason: Literal["failed"] = "failed"
+    failed: tuple[PinRef, ...] = ()
+
+
+class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
+    """DELETE /pins/{requestid} of `victim`, justified by `keeps` and, if any, one of `elsewhere`.
+
+    Reasons: `undesired` and `expired` (the name leaves the service: counted by the guards); `superseded` (the
+    second half of a replace begun earlier), `duplicate`, `failed` (clean-up).
+    """
+
+    reason: Literal["undesired", "expired", "superseded", "duplicate", "failed"]
+    victim: PinRef
+    keeps: tuple[PinRef, ...] = ()
+    elsewhere: tuple[Copy, ...] = ()
+
+    @property
+    def leaves(self) -> bool:
+        """Whether the name leaves the service by this."""
+        return self.reason in ("undesired", "expired")
+
+
+class Keep(ActionBase, frozen=True, kw_only=True, gc=False, tag="keep"):
+    """Nothing to do, but worth a word. Plain keeps are only counted."""
+
+    reason: Literal["held", "waiting", "satisfied", "left", "suspended", "prune-off", "wait-second-half"]
+    detail: str = ""
+
+
+class Blocked(ActionBase, frozen=True, kw_only=True, gc=False, tag="blocked"):
+    """What would be done if a guard had not fired; `resolve` is the command or line that lifts it, or ""."""
+
+    would: Literal["add", "replace", "delete", "retry"]
+    guard: GuardName
+    reason: str
+    resolve: str = ""
+    #: Whether the action that is held back would make a name leave the service.
+    leaves: bool = False
+
+
+Action = Add | Replace | Retry | Delete | Keep | Blocked
+Change = Add | Replace | Retry | Delete
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A guard that fired, or something that is not known."""
+
+    guard: GuardName
+    #: `block` exits 4, `unknown` exits 3, `note` changes no exit code.
+    severity: Literal["block", "unknown", "note"]
+    message: str
+    service: str = ""
+    #: Some of the keys concerned; `count` is how many there are.
+    keys: tuple[str, ...] = ()
+    count: int = 0
+    override: str = ""
+
+
+class GuardLine(Struct, frozen=True, kw_only=True):
+    """What the guards measured at a service, shown in every plan."""
+
+    service: str
+    leaving: int
+    leaving_limit: int
+    replacing: int
+    replacing_limit: int
+    ours: int
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """Requests of an apply and the least seconds they take under the declared limits (waiting not counted)."""
+
+    requests: int
+    seconds: float
+
+
+class ServicePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One service in the plan."""
+
+    service: str
+    state: str = "active"
+    profile: str = "unknown"
+    reachable: bool = True
+    complete: bool = True
+    why: str = ""
+    #: Pins listed there, foreign ones too.
+    seen: int = 0
+    ours: int = 0
+    desired: int = 0
+    unchanged: int = 0
+    held: int = 0
+    waiting: int = 0
+    listing_requests: int = 0
+    estimate: Estimate = Estimate(requests=0, seconds=0.0)
+    #: What the profile or the state changed in what is done here, once per service.
+    notes: tuple[str, ...] = ()
+
+
+class Fingerprint(Struct, frozen=True, kw_only=True, array_like=True, order=True):
+    requestid: str
+    created: str
+    cid: str
+    name: str
+    owner: str
+    failed: bool
+
+
+class Overrides(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the person allowed or narrowed on the command line. Travels in a saved plan."""
+
+    allow_empty: bool = False
+    allow_deletes: int | None = None
+    allow_replaces: int | None = None
+    allow_shrink: tuple[str, ...] = ()
+    allow_disjoint: bool = False
+    prune: bool = True
+    destroy: bool = False
+    services: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """See the module's docstring. `created` is RFC 3339 UTC, `digest` that of the resolved manifest."""
+
+    format: str = PLAN_FORMAT
+    pinrec: str
+    id: str
+    created: str
+    owner: str
+    manifest: str
+    digest: str = ""
+    #: CIDs that came from env or files, by "KIND: VALUE", so that an apply elsewhere needs neither.
+    resolved: dict[str, str] = {}
+    overrides: Overrides = Overrides()
+    services: tuple[ServicePlan, ...]
+    actions: tuple[Action, ...]
+    findings: tuple[Finding, ...] = ()
+    guards: tuple[GuardLine, ...] = ()
+    #: "service/name" → what was there, for every key a change touches.
+    fingerprints: dict[str, tuple[Fingerprint, ...]] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(a for a in self.actions if not isinstance(a, Keep | Blocked))
+
+    @property
+    def blocked(self) -> tuple[Blocked, ...]:
+        return tuple(a for a in self.actions if isinstance(a, Blocked))
+
+    def exit_code(self, *, detailed: bool = False) -> int:
+        """The code `pinrec plan` ends with."""
+        codes = [EXIT_OK]
+        if any(f.severity == "unknown" for f in self.findings):
+            codes.append(EXIT_PARTIAL)
+        if self.blocked or any(f.severity == "block" for f in self.findings):
+            codes.append(EXIT_BLOCKED)
+        if detailed and self.changes:
+            codes.append(EXIT_CHANGES)
+        return worst_exit(*codes)
