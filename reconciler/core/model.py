@@ -5,6 +5,7 @@ from enum import StrEnum
 from msgspec import UNSET, Struct, UnsetType
 
 from reconciler.core.cid import Cid
+from reconciler.core.instant import parse_instant
 from reconciler.core.manifest import Spec
 
 QUEUED, PINNING, PINNED, FAILED = "queued", "pinning", "pinned", "failed"
@@ -117,9 +118,8 @@ class Remote(Struct, frozen=True, kw_only=True):
     name: str
     listed_name: str
     status: str
+    #: As listed; parsed only to order.
     created: str
-    #: `created` as nanoseconds since 1970, parsed only to order.
-    instant: int
     owner: Owner
     meta: dict[str, str] = {}
     info: dict[str, str] = {}
@@ -130,8 +130,11 @@ class Remote(Struct, frozen=True, kw_only=True):
 
     @property
     def age(self) -> tuple[int, str]:
-        """Newest is greatest: by the service's own instant, then by requestid."""
-        return self.instant, self.requestid
+        """Newest is greatest: by the service's own instant, then by requestid. Unreadable is oldest."""
+        try:
+            return parse_instant(self.created), self.requestid
+        except ValueError:
+            return 0, self.requestid
 
 
 class Listing(Struct, frozen=True, kw_only=True):

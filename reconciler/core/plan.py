@@ -46,14 +46,6 @@ class PinRef(Struct, frozen=True, kw_only=True, gc=False):
     created: str
 
 
-class Copy(Struct, frozen=True, kw_only=True, gc=False):
-    """A pinned pin of ours at another service that keeps a CID alive. `ref` None: it is about to be pinned."""
-
-    service: str
-    name: str
-    ref: PinRef | None = None
-
-
 class FieldChange(Struct, frozen=True, kw_only=True):
     path: str
     old: str | None
@@ -76,31 +68,45 @@ class ActionBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="action"
 
 
 class Add(ActionBase, frozen=True, kw_only=True, gc=False, tag="add"):
-    """POST /pins. Reasons: `absent`, `revert` (the copy here is older than another CID's under this name)."""
+    """POST /pins: nothing of ours is there under the key."""
 
-    reason: Literal["absent", "revert"]
+    reason: Literal["absent"] = "absent"
     #: Foreign pins under the same name, which stay beside it.
     beside: int = 0
+
+
+class Victim(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A pin that is to go, and what must be true when it does.
+
+    Each key in `needs` (names at the same service, all that want its CID) must have a pinned copy of its own
+    other than the victim; and, if `elsewhere` is not empty, one of those keys ("service", "name") a pinned copy
+    at its service. All of them are read again right before the request.
+    """
+
+    ref: PinRef
+    needs: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
 
 class Replace(ActionBase, frozen=True, kw_only=True, gc=False, tag="replace"):
     """One change: make the key hold another CID, another name or other meta.
 
-    How: `safe` adds, waits until pinned, then deletes `olds`; `modify` is POST /pins/{requestid} of `olds[0]`;
+    How: `safe` adds, waits until pinned, then deletes `olds`; `modify` is POST /pins/{requestid} with a new CID;
     `overwrite` is a POST of the CID that is there (ipfs-cluster); `inPlace` is POST /pins/{requestid} with the
-    same CID (Helia). `olds` are the pinned pins that yield to the new one, newest first.
+    same CID (Helia); `shared` sends nothing: another key carries the CID here, and `olds` go once it is pinned.
+    `target` is the pin that `modify` and `inPlace` address; `olds` are the pinned pins that yield to the new one,
+    newest first.
+
+    Reasons: `cid`, `meta`, `rename`; `revert`: a copy is there but older than another CID under the name.
     """
 
-    reason: Literal["cid", "meta", "rename"]
-    how: Literal["safe", "modify", "overwrite", "inPlace"]
+    reason: Literal["cid", "meta", "rename", "revert"]
+    how: Literal["safe", "modify", "overwrite", "inPlace", "shared"]
     old_cid: str
     #: The key a rename comes from, else "".
     was: str = ""
-    olds: tuple[PinRef, ...] = ()
-    #: Pins of ours at the same service that must be pinned before `olds` go (other keys that want their CID).
-    keeps: tuple[PinRef, ...] = ()
-    #: Copies of `old_cid` elsewhere, one of which must be pinned before `olds` go; only where a key wants it.
-    elsewhere: tuple[Copy, ...] = ()
+    target: Victim | None = None
+    olds: tuple[Victim, ...] = ()
     changes: tuple[FieldChange, ...] = ()
 
 
@@ -112,16 +118,16 @@ class Retry(ActionBase, frozen=True, kw_only=True, gc=False, tag="retry"):
 
 
 class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
-    """DELETE /pins/{requestid} of `victim`, justified by `keeps` and, if any, one of `elsewhere`.
+    """DELETE /pins/{requestid} of the victim; with `stand`, in favour of that pin, which is read again too.
 
     Reasons: `undesired` and `expired` (the name leaves the service: counted by the guards); `superseded` (the
     second half of a replace begun earlier), `duplicate`, `failed` (clean-up).
     """
 
     reason: Literal["undesired", "expired", "superseded", "duplicate", "failed"]
-    victim: PinRef
-    keeps: tuple[PinRef, ...] = ()
-    elsewhere: tuple[Copy, ...] = ()
+    victim: Victim
+    #: The newest pinned pin of the key, to which the victim yields.
+    stand: PinRef | None = None
 
     @property
     def leaves(self) -> bool:
@@ -228,7 +234,7 @@ class Overrides(Struct, frozen=True, kw_only=True, omit_defaults=True):
     targets: tuple[str, ...] = ()
 
 
-class Plan(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Plan(Struct, frozen=True, kw_only=True):
     """See the module's docstring. `created` is RFC 3339 UTC, `digest` that of the resolved manifest."""
 
     format: str = PLAN_FORMAT

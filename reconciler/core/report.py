@@ -37,7 +37,7 @@ class ServiceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     notes: tuple[str, ...] = ()
 
 
-class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Report(Struct, frozen=True, kw_only=True):
     format: str = REPORT_FORMAT
     pinrec: str
     run: str
@@ -58,12 +58,14 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def exit_code(self, plan: Plan) -> int:
         codes = [EXIT_OK]
         bad = ("waiting", "failed", "skipped", "moved")
-        if self.second_writer or any(o.result in bad for o in self.outcomes) or any(s.stopped for s in self.services):
+        if (
+            self.second_writer
+            or any(o.result in bad for o in self.outcomes)
+            or any(s.stopped for s in self.services)
+        ):
             codes.append(EXIT_PARTIAL)
         if any(f.severity == "unknown" for f in plan.findings):
             codes.append(EXIT_PARTIAL)
         if plan.blocked:
             codes.append(EXIT_BLOCKED)
         return worst_exit(*codes)
-
-

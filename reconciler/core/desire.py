@@ -1,0 +1,110 @@
+"""Verb 1, desire: what the manifest wants of each service, as data."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from reconciler.core.cid import CidError, parse, spells
+from reconciler.core.errors import ManifestError, Problem
+from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas
+from reconciler.core.model import Desired, Unknown
+
+
+class Desire(Struct, frozen=True, kw_only=True):
+    """Wanted pins by service and name, in manifest order.
+
+    `expired` holds entries whose date has come by our clock; the diff believes it only where the service's clock
+    agrees. `unknown` is what a source could own but could not say.
+    """
+
+    by_service: dict[str, dict[str, Desired]]
+    expired: dict[str, dict[str, Desired]]
+    unknown: tuple[Unknown, ...] = ()
+
+    def names(self) -> set[str]:
+        return {name for wanted in self.by_service.values() for name in wanted}
+
+
+def rendezvous(owner: str, name: str, services: Sequence[str], count: int) -> tuple[str, ...]:
+    """The `count` services that hold a pin: highest random weight of (owner, name, service).
+
+    It depends on nothing that is observed, so an unreachable service keeps its share and nothing wanders.
+    """
+
+    def weight(service: str) -> bytes:
+        return blake2b("\0".join((owner, name, service)).encode(), digest_size=8).digest()
+
+    chosen = set(sorted(services, key=weight, reverse=True)[:count])
+    return tuple(s for s in services if s in chosen)
+
+
+def desire(
+    manifest: Manifest,
+    *,
+    now: datetime.datetime,
+    resolved: Mapping[str, str] | None = None,
+    unknown: tuple[Unknown, ...] = (),
+) -> Desire:
+    """What is wanted at `now` (UTC). `resolved` holds the CIDs of references, by `str(CidRef)`.
+
+    Raises ManifestError if references turn out to be no CIDs, or to want two CIDs for one key.
+    """
+    by_service: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
+    expired: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
+    problems: list[Problem] = []
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    today = now.date()
+    for entry in manifest.entries:
+        try:
+            wanted = _desired(entry, resolved or {})
+        except CidError as error:
+            problems.append(
+                Problem(
+                    file=entry.spec.file,
+                    line=entry.line,
+                    message=f"{entry.cid} gave no CID: {error}",
+                    hint="check what the build wrote there",
+                )
+            )
+            continue
+        spec = entry.spec
+        services = spec.services
+        if isinstance(services, Replicas):
+            services = rendezvous(manifest.owner, wanted.name, services.of, services.count)
+            services = shared.setdefault(services, services)
+        index = expired if spec.expires is not None and today >= spec.expires else by_service
+        for service in services:
+            first = index[service].setdefault(wanted.name, wanted)
+            if first is not wanted and first.cid != wanted.cid:
+                problems.append(
+                    Problem(
+                        file=spec.file,
+                        line=entry.line,
+                        message=f"{wanted.name!r} on {service} is to be {wanted.cid} here and {first.cid} at {first.origin}",
+                        hint="one name holds one CID: rename one of them",
+                    )
+                )
+    if problems:
+        raise ManifestError(problems)
+    for service, gone in expired.items():
+        for name in gone.keys() & by_service[service].keys():
+            del gone[name]
+    return Desire(by_service=by_service, expired=expired, unknown=unknown)
+
+
+def _desired(entry: Entry, resolved: Mapping[str, str]) -> Desired:
+    cid, whence = entry.cid, ""
+    if isinstance(cid, CidRef):
+        whence = str(cid)
+        cid = parse(resolved[whence])
+    named = bool(entry.name) and not spells(entry.name, cid)
+    return Desired(
+        name=entry.name if named else cid.canonical,
+        cid=cid,
+        spec=entry.spec,
+        line=entry.line,
+        named=named,
+        whence=whence,
+    )

@@ -1,0 +1,486 @@
+"""Verb 3, diff: what to do for each key of one service.
+
+Ours are the pins that bear our mark or are adopted; all others are foreign and nothing is ever done to them. For a
+key with name n and wanted CID A:
+
+  W      our pins of A under n (where a CID can exist once: our pins of A under any name)
+  O      our pins under n of another CID
+  stand  the newest *pinned* pin of W and O. Whatever happens it stays until a newer one is pinned, and every other
+         pinned pin of W and O yields to it. What waits in W and O is never deleted.
+
+  W                                        | what is done
+  -----------------------------------------+---------------------------------------------------------------
+  holds the stand                          | keep; delete the other pinned ones, and what failed
+  ... but a declared meta key differs      | replace, reason "meta" (where the service keeps meta)
+  ... but under another name (one per CID) | replace, reason "rename"
+  waits, newer than the stand if any       | keep; the stand stays; delete what failed
+  there, but older than a pinned O         | replace, reason "revert"
+  all failed                               | retry; the newest failure stays to be seen, older ones go
+  none, and O none                         | add, unless a foreign pin holds A ("held") or a rename is seen
+  none, and O some                         | replace, reason "cid": the stand stays until the new one is pinned
+
+  not wanted                               | ours: delete, if justified; foreign: nothing, ever
+
+Justified: each key at this service that wants the victim's CID has a pinned copy of its own other than the victim,
+now or once this plan is done. What is not justified is not planned; the next run sees it again.
+
+Where nobody knows what a second add of a CID does, or where it does not make the pin the newest, a pinned pin of A
+counts as the stand although an older one: adding it again would never settle.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypedDict
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.core.explain import field_changes
+from reconciler.core.manifest import Service
+from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, PinKey, Remote
+from reconciler.core.ownership import meta_differs
+from reconciler.core.plan import Action, Add, Blocked, Delete, Keep, PinRef, Replace, Retry, Victim
+from reconciler.core.profile import Profile
+
+_NONE: tuple[Remote, ...] = ()
+#: Replaces whose fields are explained one by one; beyond it a plan says old and new CID only.
+MAX_EXPLAINED = 1000
+
+How = Literal["safe", "modify", "overwrite", "inPlace", "shared"]
+Why = Literal["undesired", "expired", "superseded", "duplicate", "failed"]
+
+
+class _Head(TypedDict):
+    service: str
+    name: str
+    cid: str
+    origin: str
+
+
+class ServiceDiff(Struct, kw_only=True):
+    """What the diff found at one service, before any guard. Filled while the keys are gone through."""
+
+    service: Service
+    listing: Listing
+    wanted: Mapping[str, Desired]
+    expired: Mapping[str, Desired]
+    actions: list[Action] = []
+    unchanged: int = 0
+    held: int = 0
+    waiting: int = 0
+    #: Names of ours seen there; adopted ones are not counted, they never enlarge the base of a percentage.
+    ours: set[str] = set()
+    #: Whether a CID is taken to exist once here.
+    one: bool = True
+    #: What the profile changed in what is done here, told once.
+    notes: list[str] = []
+
+
+def ref(pin: Remote) -> PinRef:
+    return PinRef(
+        requestid=pin.requestid,
+        cid=pin.cid.text,
+        name=pin.listed_name,
+        owner=pin.owner.value,
+        status=pin.status,
+        created=pin.created,
+    )
+
+
+class Index(Struct, frozen=True, kw_only=True):
+    """One service's records by name and by CID, and who wants which CID there."""
+
+    by_name: dict[str, list[Remote]]
+    by_cid: dict[str, list[Remote]]
+    #: canonical CID → names that want it, in manifest order
+    wanted_by: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, remotes: Iterable[Remote], wanted: Mapping[str, Desired]) -> "Index":
+        by_name: dict[str, list[Remote]] = {}
+        by_cid: dict[str, list[Remote]] = {}
+        for pin in remotes:
+            if pin.mine:
+                by_name.setdefault(pin.name, []).append(pin)
+            by_cid.setdefault(pin.cid.canonical, []).append(pin)
+        wanted_by: dict[str, list[str]] = {}
+        for name, entry in wanted.items():
+            wanted_by.setdefault(entry.cid.canonical, []).append(name)
+        return cls(by_name=by_name, by_cid=by_cid, wanted_by=wanted_by)
+
+
+class Differ:
+    """Goes through the keys of one service. Use `diff_service`."""
+
+    def __init__(self, found: ServiceDiff) -> None:
+        self.found = found
+        self.service = found.service
+        self.profile = _with_evidence(found.service.profile, found.listing)
+        self.one = found.one = self.profile.one_pin_per_cid
+        self.renews = self.profile.renews
+        self.meta_kept = found.service.profile.meta == "kept" or found.listing.mark_seen
+        self.index = Index.of(found.listing.remotes, found.wanted)
+        #: requestids that are not deleted whatever else is true
+        self.stay: set[str] = set()
+        #: names that will have a pinned copy of their own once this plan is done
+        self.coming: set[str] = set()
+        #: names whose pins are taken over by a rename
+        self.renamed: set[str] = set()
+        self.doomed: list[tuple[str, Remote, Why, Remote | None]] = []
+        self.replaces: list[tuple[Replace, Remote | None, list[Remote]]] = []
+        self.beside = Counter(p.name for p in found.listing.remotes if not p.mine)
+
+    def run(self) -> None:
+        found, by_name = self.found, self.index.by_name
+        plain = self._plain
+        for name, entry in found.wanted.items():
+            if not plain(name, entry):
+                self._key(name, entry)
+        for name, pins in by_name.items():
+            if any(p.owner is Owner.OURS for p in pins):
+                found.ours.add(name)
+            if name not in found.wanted and name not in self.renamed:
+                self._unwanted(name, pins)
+        self._settle()
+
+    def _plain(self, name: str, entry: Desired) -> bool:
+        """The case of nearly every key: one pin of ours, pinned, alone with its name and its CID."""
+        pins = self.index.by_name.get(name)
+        if pins is None or len(pins) != 1:
+            return False
+        pin, cid = pins[0], entry.cid.canonical
+        if pin.status != PINNED or pin.cid.canonical != cid or len(self.index.by_cid[cid]) != 1:
+            return False
+        if self.one and len(self.index.wanted_by[cid]) != 1:
+            return False
+        if entry.spec.meta and self.meta_kept and meta_differs(entry, pin):
+            return False
+        self.found.unchanged += 1
+        return True
+
+    # --- one wanted key -----------------------------------------------------------------------------------------
+
+    def _key(self, name: str, entry: Desired) -> None:
+        cid = entry.cid.canonical
+        under = self.index.by_name.get(name, _NONE)
+        same = self.index.by_cid.get(cid, _NONE)
+        foreign = [p for p in same if not p.mine]
+        w = [p for p in same if p.mine and (self.one or p.name == name)]
+        o = [p for p in under if p.cid.canonical != cid]
+        pinned_w = [p for p in w if p.status == PINNED]
+        failed_w = sorted((p for p in w if p.status == FAILED), key=_age, reverse=True)
+        waiting_w = [p for p in w if p.status not in (PINNED, FAILED)]
+        pinned_o = sorted((p for p in o if p.status == PINNED), key=_age, reverse=True)
+        self.stay.update(p.requestid for p in w + o if p.status not in (PINNED, FAILED))
+
+        if self.one and foreign and not pinned_w and not waiting_w:
+            self._held_or_blocked(name, entry, foreign)
+            self.stay.update(p.requestid for p in w + o)
+            return
+
+        stand = max(pinned_w + pinned_o, key=_age, default=None)
+        if stand is not None and pinned_w and stand not in pinned_w and not self.renews:
+            stand = max(pinned_w, key=_age)
+        if stand is not None:
+            self.stay.add(stand.requestid)
+            for p in sorted(pinned_w + pinned_o, key=_age, reverse=True):
+                if p is not stand:
+                    self._doom(name, p, "duplicate" if p.cid == stand.cid else "superseded", stand)
+        for p in o:
+            if p.status == FAILED:
+                self._doom(name, p, "failed", None)
+
+        carrier = self.index.wanted_by[cid][0]
+        if self.one and carrier != name:
+            self._satisfied(name, entry, carrier, w, pinned_o, stand)
+            return
+        if pinned_w or waiting_w:
+            for p in failed_w:
+                self._doom(name, p, "failed", None)
+        if stand is not None and stand in pinned_w:
+            self._in_place(name, entry, stand)
+        elif waiting_w and (stand is None or _age(max(waiting_w, key=_age)) > _age(stand)):
+            self.found.waiting += 1
+            kept = f"; {_short(stand.cid.text)} stays until it is pinned" if stand is not None else ""
+            self._act(Keep(**self._head(name, entry), reason="waiting", detail=waiting_w[-1].status + kept))
+        elif pinned_w or waiting_w:
+            self._replace(name, entry, "revert", "overwrite" if self.one else "safe", pinned_o + pinned_w)
+        elif failed_w:
+            self.coming.add(name)
+            self.stay.add(failed_w[0].requestid)
+            for p in failed_w[1:]:
+                self._doom(name, p, "failed", None)
+            self._act(Retry(**self._head(name, entry), failed=tuple(ref(p) for p in failed_w)))
+        elif o:
+            self._first_half(name, entry, pinned_o, o)
+        elif not self._rename(name, entry):
+            elsewhere_ours = any(p.mine for p in same)
+            held = [p for p in foreign if p.status == PINNED and p.owner is Owner.UNMARKED]
+            if held and not elsewhere_ours:
+                self._held(name, entry, held)
+            else:
+                self._add(name, entry)
+
+    def _held_or_blocked(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
+        """One pin per CID, and somebody else's is there: a POST would overwrite its name and meta."""
+        bad = [p for p in foreign if p.status != PINNED or p.owner is not Owner.UNMARKED]
+        if not bad:
+            self._held(name, entry, foreign)
+            return
+        whose = bad[0]
+        by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
+        self._act(
+            Blocked(
+                **self._head(name, entry),
+                would="add",
+                guard="foreign-owner" if whose.owner is Owner.OTHER else "held",
+                reason=f"held by {by} ({whose.listed_name or 'unnamed'}), and this service has one pin per CID",
+                resolve="adopt" if whose.owner is Owner.UNMARKED else "",
+            )
+        )
+
+    def _held(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
+        self.found.held += 1
+        listed = foreign[0].listed_name or "unnamed"
+        detail = f"held by a pin that is not ours ({listed}); `adopt` takes it over"
+        self._act(Keep(**self._head(name, entry), reason="held", detail=detail))
+
+    def _in_place(self, name: str, entry: Desired, stand: Remote) -> None:
+        if self.one and stand.name != name:
+            self._rename_in_place(name, entry, stand)
+        elif entry.spec.meta and self.meta_kept and meta_differs(entry, stand):
+            how = self._same_cid_way()
+            if how is None:
+                self._left(name, entry, "meta differs; no safe way to change it is known at this service")
+            else:
+                self._replace(name, entry, "meta", how, [stand])
+        else:
+            self.found.unchanged += 1
+
+    def _rename_in_place(self, name: str, entry: Desired, stand: Remote) -> None:
+        how = self._same_cid_way()
+        if how is None or how == "safe":
+            self._left(
+                name, entry, f"pinned under the name {stand.name}; no safe rename is known at this service"
+            )
+        else:
+            self._replace(name, entry, "rename", how, [stand], was=stand.name)
+
+    def _same_cid_way(self) -> How | None:
+        """How a pin gets another name or other meta without ever being away."""
+        if self.profile.second_add == "new":
+            return "safe"
+        if self.profile.second_add == "overwrite":
+            return "overwrite"
+        return "inPlace" if self.profile.same_cid_replace == "inPlace" else None
+
+    def _left(self, name: str, entry: Desired, detail: str) -> None:
+        self.found.unchanged += 1
+        self._act(Keep(**self._head(name, entry), reason="left", detail=detail))
+
+    def _satisfied(
+        self,
+        name: str,
+        entry: Desired,
+        carrier: str,
+        w: list[Remote],
+        pinned_o: list[Remote],
+        stand: Remote | None,
+    ) -> None:
+        """One pin per CID: the first entry in manifest order carries it, the others are satisfied by it."""
+        self.stay.update(p.requestid for p in w)
+        if pinned_o and (not w or stand in pinned_o):
+            self._replace(name, entry, "cid", "shared", pinned_o)
+            return
+        self.found.unchanged += 1
+        self._act(Keep(**self._head(name, entry), reason="satisfied", detail=f"one pin with {carrier}"))
+
+    def _first_half(self, name: str, entry: Desired, pinned_o: list[Remote], o: list[Remote]) -> None:
+        """Nothing of the wanted CID yet, another one under the name: a new pin, then the old one goes."""
+        modify = self.profile.modify
+        if entry.spec.replace == "modify" and modify != "loses" and self.service.prune:
+            waiting = [p for p in o if p.status not in (PINNED, FAILED)]
+            if pinned_o and self._needs(pinned_o[0]) == ():
+                self._replace(name, entry, "cid", "modify", pinned_o)
+                return
+            if not pinned_o and waiting and modify == "keeps":
+                # What never reached `pinned` holds nothing that could be lost.
+                self._replace(name, entry, "cid", "modify", [max(waiting, key=_age)])
+                return
+        self._replace(name, entry, "cid", "safe", pinned_o, old=o[0])
+
+    def _rename(self, name: str, entry: Desired) -> bool:
+        """n2→A wanted and absent, n1→A ours and no longer wanted: one change, not an add and a delete."""
+        if self.one:
+            return False
+        for pin in self.index.by_cid.get(entry.cid.canonical, _NONE):
+            if not pin.mine or pin.name in self.found.wanted or pin.name in self.renamed:
+                continue
+            under = self.index.by_name[pin.name]
+            if pin.status != PINNED or pin.owner is Owner.ADOPTED or any(p.cid != entry.cid for p in under):
+                continue
+            self.renamed.add(pin.name)
+            pinned = sorted((p for p in under if p.status == PINNED), key=_age, reverse=True)
+            for p in under:
+                if p.status == FAILED:
+                    self._doom(pin.name, p, "failed", None)
+            self._replace(name, entry, "rename", "safe", pinned, was=pin.name)
+            return True
+        return False
+
+    # --- building actions ---------------------------------------------------------------------------------------
+
+    def _head(self, name: str, entry: Desired) -> _Head:
+        return {"service": self.service.name, "name": name, "cid": entry.cid.text, "origin": entry.origin}
+
+    def _act(self, action: Action) -> None:
+        self.found.actions.append(action)
+
+    def _add(self, name: str, entry: Desired) -> None:
+        self.coming.add(name)
+        self._act(Add(**self._head(name, entry), beside=self.beside[name]))
+
+    def _replace(
+        self,
+        name: str,
+        entry: Desired,
+        reason: Literal["cid", "meta", "rename", "revert"],
+        how: How,
+        olds: list[Remote],
+        *,
+        was: str = "",
+        old: Remote | None = None,
+    ) -> None:
+        """`olds` yield to the new pin, newest first; whether they may go is settled when all keys are decided."""
+        self.coming.add(name)
+        before = olds[0] if olds else old
+        assert before is not None
+        target = before if how in ("modify", "inPlace") else None
+        if how in ("overwrite", "inPlace"):
+            # An upsert or an edit touches the very pin: only other CIDs are left to delete.
+            olds = [p for p in olds if p.cid != entry.cid]
+        olds = [p for p in olds if p is not target]
+        dropped = {p.requestid for p in olds}
+        self.doomed = [d for d in self.doomed if d[1].requestid not in dropped]
+        explained = len(self.replaces) < MAX_EXPLAINED
+        action = Replace(
+            **self._head(name, entry),
+            reason=reason,
+            how=how,
+            old_cid=before.cid.text,
+            was=was,
+            changes=field_changes(entry, before, was=was) if explained else (),
+        )
+        self.replaces.append((action, target, olds))
+
+    def _doom(self, name: str, pin: Remote, reason: Why, stand: Remote | None) -> None:
+        self.doomed.append((name, pin, reason, stand))
+
+    def _unwanted(self, name: str, pins: list[Remote]) -> None:
+        reason: Why = "expired" if name in self.found.expired else "undesired"
+        pins = [p for p in pins if not (self.one and p.cid.canonical in self.index.wanted_by)]
+        pins = [p for p in pins if p.owner is not Owner.ADOPTED]
+        kept_failed = all(p.status == FAILED for p in pins)
+        for p in pins:
+            clean = p.status == FAILED and not kept_failed
+            self._doom(name, p, "failed" if clean else reason, None)
+
+    # --- what may go --------------------------------------------------------------------------------------------
+
+    def _needs(self, pin: Remote) -> tuple[str, ...] | None:
+        """The keys here that want the victim's CID, or None if one of them has and will have no copy of its own."""
+        names = self.index.wanted_by.get(pin.cid.canonical, ())
+        for m in names:
+            copies = [
+                q
+                for q in self.index.by_cid[pin.cid.canonical]
+                if q.mine
+                and q.requestid != pin.requestid
+                and q.status == PINNED
+                and (self.one or q.name == m)
+            ]
+            if not copies and m not in self.coming:
+                return None
+        return tuple(names)
+
+    def _victim(self, pin: Remote) -> Victim | None:
+        needs = () if pin.status == FAILED else self._needs(pin)
+        return None if needs is None else Victim(ref=ref(pin), needs=needs)
+
+    def _settle(self) -> None:
+        """Turn what yields into victims, now that all keys are decided. Nothing that must stay is among them."""
+        replaced: set[str] = set()
+        for action, target, olds in self.replaces:
+            victims = tuple(v for p in olds if (v := self._victim(p)) is not None)
+            replaced.update(v.ref.requestid for v in victims)
+            aim = Victim(ref=ref(target), needs=()) if target is not None else None
+            self._act(replace(action, olds=victims, target=aim))
+        gone: set[str] = set()
+        for name, p, reason, stand in self.doomed:
+            if p.requestid in self.stay or p.requestid in gone or p.requestid in replaced:
+                continue
+            victim = self._victim(p)
+            if victim is None:
+                if reason in ("undesired", "expired"):
+                    detail = f"stays until {_short(p.cid.text)} is pinned under its other name"
+                    self._act(self._kept(name, p, detail))
+                continue
+            gone.add(p.requestid)
+            self._act(
+                Delete(
+                    service=self.service.name,
+                    name=name,
+                    cid=p.cid.text,
+                    origin=self.found.expired[name].origin if name in self.found.expired else "",
+                    reason=reason,
+                    victim=victim,
+                    stand=ref(stand) if stand is not None else None,
+                )
+            )
+
+    def _kept(self, name: str, pin: Remote, detail: str) -> Keep:
+        return Keep(
+            service=self.service.name, name=name, cid=pin.cid.text, reason="wait-second-half", detail=detail
+        )
+
+
+def diff_service(
+    service: Service, wanted: Mapping[str, Desired], expired: Mapping[str, Desired], listing: Listing
+) -> ServiceDiff:
+    """What to do at one service so that it holds what is wanted. Pure; the guards come after it."""
+    found = ServiceDiff(service=service, listing=listing, wanted=wanted, expired=expired)
+    Differ(found).run()
+    return found
+
+
+def touched(action: Action) -> tuple[PinKey, ...]:
+    """The keys whose pins an action rests on or changes."""
+    keys = [PinKey(action.service, action.name)]
+    if isinstance(action, Replace) and action.was:
+        keys.append(PinKey(action.service, action.was))
+    return tuple(keys)
+
+
+def _with_evidence(profile: Profile, listing: Listing) -> Profile:
+    """Two pinned pins of one CID prove that a second add makes a pin of its own.
+
+    Where the requestid is the CID they prove nothing: two spellings of one CID are two entries there.
+    """
+    if profile.second_add != "unknown":
+        return profile
+    seen: set[str] = set()
+    for pin in listing.remotes:
+        if pin.status != PINNED or pin.requestid == pin.cid.text:
+            continue
+        if pin.cid.canonical in seen:
+            return replace(profile, second_add="new")
+        seen.add(pin.cid.canonical)
+    return profile
+
+
+def _age(pin: Remote) -> tuple[int, str]:
+    return pin.age
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 20 else f"{text[:6]}…{text[-8:]}"

@@ -1,0 +1,378 @@
+"""Verb 4, guard: what must not happen because a person or a service made a mistake.
+
+A guard that fires holds back what it names; the rest goes on. Each says what it measured and what lifts it.
+
+  guard       | fires when                                                        | lifted by
+  ------------+-------------------------------------------------------------------+-------------------------------
+  incomplete  | a delete or replace would rest on a listing that is not whole     | nothing
+  unknown     | ... on a fact that is not known                                   | nothing
+  protected   | a protected name would leave                                      | unprotect in the manifest
+  shrank      | a list file became empty, or fell below half of our names of it   | --allow-shrink KEY
+  empty       | nothing is desired and we own something                           | --allow-empty, destroy
+  disjoint    | we own names at a service and none of them is desired there       | --allow-disjoint
+  deletes     | more names leave a service than max(3, min(10 % of ours, 100))    | --allow-deletes N, maxDeletes
+  replaces    | more than max(10, 30 %) of our names change their CID at once     | --allow-replaces N, maxReplaces
+  last-copy   | a CID that some key desires would lose its last pinned copy       | nothing
+
+`deletes` and `disjoint` also hold back every add of a new name at that service: else the adds would enlarge the
+base, and the next run would pass. Second halves, duplicates, renames and expired entries are not counted.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from reconciler.core.desire import Desire
+from reconciler.core.diff import ServiceDiff
+from reconciler.core.globs import Globs
+from reconciler.core.manifest import GuardLimits, Manifest, Percent, Source
+from reconciler.core.model import META_PROTECT, META_SOURCE, Owner, Unknown
+from reconciler.core.plan import (
+    Action,
+    Add,
+    Blocked,
+    Change,
+    Delete,
+    Finding,
+    GuardLine,
+    GuardName,
+    Keep,
+    Overrides,
+    Replace,
+    Retry,
+)
+
+#: A service whose clock is further from ours than this is not asked to agree that an entry has expired.
+MAX_SKEW = 24 * 3600.0
+SHOWN_KEYS = 5
+
+
+class Guarded(Struct, frozen=True, kw_only=True):
+    actions: dict[str, list[Action]]
+    findings: tuple[Finding, ...]
+    lines: tuple[GuardLine, ...]
+
+
+class Guards:
+    """The guards of one plan. Use `guard`."""
+
+    def __init__(
+        self, manifest: Manifest, desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides
+    ) -> None:
+        self.manifest, self.desire, self.diffs, self.overrides = manifest, desire, diffs, overrides
+        self.actions: dict[str, list[Action]] = {name: list(d.actions) for name, d in diffs.items()}
+        self.findings: list[Finding] = []
+
+    def run(self) -> Guarded:
+        for name, diff in self.diffs.items():
+            self._incomplete(name, diff)
+            self._unknown(name, diff)
+            self._protected(name, diff)
+            self._not_pruned(name, diff)
+            self._shrank(name, diff)
+        self._empty()
+        lines = self._counted()
+        return Guarded(actions=self.actions, findings=tuple(self.findings), lines=lines)
+
+    # --- holding back -------------------------------------------------------------------------------------------
+
+    def _hold(
+        self,
+        service: str,
+        guard: GuardName,
+        which: Callable[[Change], bool],
+        reason: str,
+        *,
+        resolve: str = "",
+        severity: str = "block",
+        message: str = "",
+    ) -> int:
+        """Turn the changes `which` names into Blocked ones; a finding tells of them once. Returns how many."""
+        held: list[Change] = []
+        rest: list[Action] = []
+        for action in self.actions[service]:
+            if isinstance(action, Keep | Blocked) or not which(action):
+                rest.append(action)
+            else:
+                held.append(action)
+                rest.append(blocked(action, guard, reason, resolve))
+        self.actions[service] = rest
+        if held:
+            self.findings.append(
+                Finding(
+                    guard=guard,
+                    severity="unknown" if severity == "unknown" else "block",
+                    message=message or reason,
+                    service=service,
+                    keys=tuple(a.name for a in held[:SHOWN_KEYS]),
+                    count=len(held),
+                    override=resolve,
+                )
+            )
+        return len(held)
+
+    def _incomplete(self, service: str, diff: ServiceDiff) -> None:
+        if diff.listing.complete:
+            return
+        why = diff.listing.why or "the listing did not end"
+        self._hold(
+            service,
+            "incomplete",
+            lambda a: isinstance(a, Replace | Delete),
+            f"the listing of {service} is not whole: {why}",
+            severity="unknown",
+        )
+        if not any(f.service == service and f.severity == "unknown" for f in self.findings):
+            self.findings.append(
+                Finding(
+                    guard="incomplete",
+                    severity="unknown",
+                    service=service,
+                    message=f"listing not whole: {why}",
+                )
+            )
+
+    def _unknown(self, service: str, diff: ServiceDiff) -> None:
+        for unknown in self.desire.unknown:
+            if unknown.service not in ("", service):
+                continue
+            self._hold(
+                service, "unknown", _owned_by(unknown), f"{unknown.source}: {unknown.why}", severity="unknown"
+            )
+        skew = diff.listing.clock_skew
+        if diff.expired and (skew is None or abs(skew) > MAX_SKEW):
+            says = "sends no Date" if skew is None else f"is {abs(skew) / 3600:.0f} h off ours"
+            self._hold(
+                service,
+                "unknown",
+                lambda a: isinstance(a, Delete) and a.reason == "expired",
+                f"expired by our clock, but the clock of {service} {says}",
+                severity="unknown",
+            )
+
+    def _protected(self, service: str, diff: ServiceDiff) -> None:
+        globs, lifted = Globs(self.manifest.protected), Globs(self.manifest.unprotect)
+        declared = (
+            {
+                n
+                for wanted in (*self.desire.by_service.values(), *self.desire.expired.values())
+                for n, d in wanted.items()
+                if d.spec.protect
+            }
+            if any(isinstance(a, Delete | Replace) for a in self.actions[service])
+            else set()
+        )
+        marked = {p.name for p in diff.listing.remotes if p.mine and p.meta.get(META_PROTECT) == "true"}
+
+        def protected(name: str) -> bool:
+            if lifted.match(name) is not None:
+                return False
+            return name in declared or name in marked or globs.match(name) is not None
+
+        self._hold(
+            service,
+            "protected",
+            lambda a: (
+                (isinstance(a, Delete) and a.leaves and protected(a.name))
+                or (isinstance(a, Replace) and bool(a.was) and protected(a.was))
+            ),
+            "protected",
+            resolve="unprotect in the manifest",
+        )
+
+    def _not_pruned(self, service: str, diff: ServiceDiff) -> None:
+        """`prune: false` never deletes at a service; `--no-prune` lets no name leave in this run."""
+        if diff.service.prune and self.overrides.prune:
+            return
+        never = not diff.service.prune
+        why = "prune: false" if never else "--no-prune"
+        rest: list[Action] = []
+        for a in self.actions[service]:
+            if isinstance(a, Delete) and (never or a.leaves):
+                rest.append(
+                    Keep(
+                        service=service,
+                        name=a.name,
+                        cid=a.cid,
+                        reason="prune-off",
+                        detail=f"{why}: {a.reason}",
+                    )
+                )
+            elif isinstance(a, Replace) and never and a.olds:
+                from msgspec.structs import replace
+
+                rest.append(replace(a, olds=()))
+            else:
+                rest.append(a)
+        self.actions[service] = rest
+
+    # --- sources and counts -------------------------------------------------------------------------------------
+
+    def _shrank(self, service: str, diff: ServiceDiff) -> None:
+        for source in self.manifest.sources:
+            if source.name in self.overrides.allow_shrink or self.overrides.destroy:
+                continue
+            of_source = {
+                p.name
+                for p in diff.listing.remotes
+                if p.owner is Owner.OURS and p.meta.get(META_SOURCE) == source.name
+            }
+            resolve = f"--allow-shrink {source.name}"
+            if of_source and source.entries * 2 < len(of_source):
+                self._hold(
+                    service,
+                    "shrank",
+                    lambda a, names=of_source: isinstance(a, Delete) and a.leaves and a.name in names,  # type: ignore[misc]  # a default binds the loop's value
+                    f"{source.name} gave {source.entries} pins, {len(of_source)} of it are held here",
+                    resolve=resolve,
+                )
+            elif not of_source and source.entries == 0:
+                self._hold(
+                    service, "shrank", _could_be_from(source), f"{source.name} became empty", resolve=resolve
+                )
+
+    def _empty(self) -> None:
+        if self.overrides.allow_empty or self.overrides.destroy or any(self.desire.by_service.values()):
+            return
+        for service in self.diffs:
+            self._hold(
+                service,
+                "empty",
+                lambda a: isinstance(a, Delete) and a.reason == "undesired",
+                "the manifest desires nothing at all",
+                resolve="--allow-empty, or pinrec destroy",
+            )
+
+    def _counted(self) -> tuple[GuardLine, ...]:
+        """`disjoint`, `deletes` and `replaces`, which measure what is left after the guards above."""
+        leaving = {s: _names(acts, _undesired) for s, acts in self.actions.items()}
+        changing = {s: _names(acts, _new_cid) for s, acts in self.actions.items()}
+        o, lines = self.overrides, []
+        all_leaving, all_changing = sum(map(len, leaving.values())), sum(map(len, changing.values()))
+        deletes_ok = o.destroy or (o.allow_deletes is not None and all_leaving <= o.allow_deletes)
+        replaces_ok = o.allow_replaces is not None and all_changing <= o.allow_replaces
+        for service, diff in self.diffs.items():
+            ours = len(diff.ours)
+            limit, climit = (
+                deletes_limit(self.manifest.guards, ours),
+                replaces_limit(self.manifest.guards, ours),
+            )
+            goes, changes = len(leaving[service]), len(changing[service])
+            lines.append(
+                GuardLine(
+                    service=service,
+                    leaving=goes,
+                    leaving_limit=limit,
+                    replacing=changes,
+                    replacing_limit=climit,
+                    ours=ours,
+                )
+            )
+            if goes and not (o.allow_disjoint or o.destroy) and self._is_disjoint(service, diff):
+                self._hold(
+                    service,
+                    "disjoint",
+                    lambda a: _undesired(a) or isinstance(a, Add),
+                    f"we own {ours} names at {service} and none of them is desired there: "
+                    f"another manifest named {self.manifest.owner!r}?",
+                    resolve="--allow-disjoint",
+                )
+            elif goes > limit and not deletes_ok:
+                given = "" if o.allow_deletes is None else f" (--allow-deletes {o.allow_deletes} is less)"
+                self._hold(
+                    service,
+                    "deletes",
+                    lambda a: _undesired(a) or isinstance(a, Add),
+                    f"{goes} of our {ours} names would leave {service}, {limit} may{given}",
+                    resolve=f"--allow-deletes {all_leaving}",
+                )
+            if changes > climit and not replaces_ok:
+                self._hold(
+                    service,
+                    "replaces",
+                    _new_cid,
+                    f"{changes} of our {ours} names would change their CID at {service}, {climit} may",
+                    resolve=f"--allow-replaces {all_changing}",
+                )
+        return tuple(lines)
+
+    def _is_disjoint(self, service: str, diff: ServiceDiff) -> bool:
+        renamed = any(isinstance(a, Replace) and a.was for a in self.actions[service])
+        return (
+            bool(diff.ours)
+            and not renamed
+            and diff.ours.isdisjoint(diff.wanted)
+            and diff.ours.isdisjoint(diff.expired)
+        )
+
+
+def guard(
+    manifest: Manifest, desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides
+) -> Guarded:
+    """All guards but the last-copy one, which needs to know what is left (`core.last_copy`)."""
+    return Guards(manifest, desire, diffs, overrides).run()
+
+
+def blocked(action: Change, guard: GuardName, reason: str, resolve: str = "") -> Blocked:
+    would = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete"}[type(action)]
+    return Blocked(
+        service=action.service,
+        name=action.name,
+        cid=action.cid,
+        origin=action.origin,
+        would=would,  # type: ignore[arg-type]  # the four values are right above
+        guard=guard,
+        reason=reason,
+        resolve=resolve,
+        leaves=isinstance(action, Delete) and action.leaves,
+    )
+
+
+def deletes_limit(limits: GuardLimits, ours: int) -> int:
+    """How many names may leave a service at once. A percentage replaces percentage and cap, an integer all."""
+    declared = limits.max_deletes
+    if isinstance(declared, int):
+        return declared
+    if isinstance(declared, Percent):
+        return max(3, int(ours * declared.value / 100))
+    return max(3, min(ours // 10, 100))
+
+
+def replaces_limit(limits: GuardLimits, ours: int) -> int:
+    """How many names may change their CID at a service at once."""
+    declared = limits.max_replaces
+    if isinstance(declared, int):
+        return declared
+    percent = declared.value if isinstance(declared, Percent) else 30.0
+    return max(10, int(ours * percent / 100))
+
+
+def _undesired(action: Action) -> bool:
+    return isinstance(action, Delete) and action.reason == "undesired"
+
+
+def _new_cid(action: Action) -> bool:
+    return isinstance(action, Replace) and action.reason in ("cid", "revert")
+
+
+def _names(actions: Iterable[Action], which: Callable[[Action], bool]) -> set[str]:
+    return {a.name for a in actions if which(a)}
+
+
+def _owned_by(unknown: Unknown) -> Callable[[Change], bool]:
+    names, globs = frozenset(unknown.names), Globs(unknown.patterns)
+
+    def could_own(action: Change) -> bool:
+        if not isinstance(action, Delete | Replace):
+            return False
+        keys: Sequence[str] = (action.name,)
+        if isinstance(action, Replace) and action.was:
+            keys = (action.name, action.was)
+        return any(k in names or globs.match(k) is not None for k in keys)
+
+    return could_own
+
+
+def _could_be_from(source: Source) -> Callable[[Change], bool]:
+    """Without marks nobody knows which names a list gave: those with its prefix, or any."""
+    return lambda a: isinstance(a, Delete) and a.leaves and a.name.startswith(source.name_prefix)

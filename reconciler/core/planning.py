@@ -1,0 +1,348 @@
+"""The plan from what is desired and what was observed: diff, guard, and put in order. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from reconciler.core.cid import Cid
+from reconciler.core.desire import Desire
+from reconciler.core.diff import ServiceDiff, diff_service, ref, touched
+from reconciler.core.errors import UsageError
+from reconciler.core.explain import Explanation
+from reconciler.core.globs import Globs
+from reconciler.core.guards import guard
+from reconciler.core.last_copy import guard_last_copies
+from reconciler.core.manifest import Manifest, Service
+from reconciler.core.model import FAILED, Desired, Listing, Owner, Remote, Snapshot
+from reconciler.core.ownership import listed_cid
+from reconciler.core.plan import (
+    Action,
+    Add,
+    Blocked,
+    Delete,
+    Estimate,
+    Finding,
+    Fingerprint,
+    Keep,
+    Overrides,
+    Plan,
+    Replace,
+    Retry,
+    ServicePlan,
+)
+
+_ORDER: dict[type, int] = {Add: 0, Replace: 1, Retry: 2, Delete: 3, Blocked: 4, Keep: 5}
+
+
+class Planned(Struct, frozen=True, kw_only=True):
+    """A plan with what it was made of: what an apply, an explanation or a status needs beside it."""
+
+    plan: Plan
+    manifest: Manifest
+    desire: Desire
+    snapshot: Snapshot
+    diffs: Mapping[str, ServiceDiff]
+    #: Differences that a saved plan does not hold: listed, not applied.
+    newer: tuple[Action, ...] = ()
+
+
+class Stamp(Struct, frozen=True, kw_only=True):
+    """What makes one plan distinct from another with the same content."""
+
+    pinrec: str
+    id: str
+    created: str
+    digest: str
+    resolved: dict[str, str]
+
+
+def make_plan(
+    manifest: Manifest, desire: Desire, snapshot: Snapshot, overrides: Overrides, stamp: Stamp
+) -> Planned:
+    """Raises UsageError if `overrides` name a service or a target that is not there."""
+    _check_services(manifest, overrides)
+    diffs: dict[str, ServiceDiff] = {}
+    findings: list[Finding] = []
+    for name, service in manifest.services.items():
+        listing = snapshot.listings[name]
+        if not listing.reachable:
+            findings.append(
+                Finding(
+                    guard="unknown",
+                    severity="unknown",
+                    service=name,
+                    message=f"nothing is known of {name}: {listing.why}",
+                    count=len(desire.by_service[name]),
+                )
+            )
+            continue
+        diffs[name] = diff_service(service, desire.by_service[name], desire.expired[name], listing)
+    _check_targets(desire, diffs, overrides)
+    everything = {name: diff.actions for name, diff in diffs.items()}
+    for diff in diffs.values():
+        diff.actions = _narrowed(diff, overrides)
+        _tell(diff)
+    guarded = guard(manifest, desire, diffs, overrides)
+    actions, last = guard_last_copies(desire, diffs, guarded.actions)
+    for name, diff in diffs.items():
+        diff.actions = everything[name]
+    ordered = tuple(a for acts in actions.values() for a in sorted(acts, key=_rank))
+    plan = Plan(
+        pinrec=stamp.pinrec,
+        id=stamp.id,
+        created=stamp.created,
+        owner=manifest.owner,
+        manifest=manifest.path,
+        digest=stamp.digest,
+        resolved=stamp.resolved,
+        overrides=overrides,
+        services=tuple(
+            _service_plan(s, snapshot.listings[n], diffs.get(n), actions.get(n, ()))
+            for n, s in manifest.services.items()
+        ),
+        actions=ordered,
+        findings=tuple(sorted((*findings, *guarded.findings, *last), key=lambda f: (f.service, f.guard))),
+        guards=guarded.lines,
+        fingerprints=fingerprints(ordered, snapshot, diffs),
+        notes=tuple(
+            f"{n.file}:{n.line}: {n.message}" if n.line else f"{n.file}: {n.message}" for n in manifest.notes
+        ),
+    )
+    return Planned(plan=plan, manifest=manifest, desire=desire, snapshot=snapshot, diffs=diffs)
+
+
+# --- narrowing ----------------------------------------------------------------------------------------------------
+
+
+def _check_services(manifest: Manifest, overrides: Overrides) -> None:
+    for name in overrides.services:
+        if name not in manifest.services:
+            known = ", ".join(manifest.services) or "none"
+            raise UsageError(
+                f"--service {name}: no such service in {manifest.path}", hint=f"declared: {known}"
+            )
+
+
+def _check_targets(desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides) -> None:
+    names = desire.names()
+    names.update(n for d in diffs.values() for n in (*d.ours, *d.expired))
+    for target in overrides.targets:
+        if not any(Globs((target,)).match(n) is not None for n in names):
+            raise UsageError(
+                f"--target {target}: matches no name",
+                hint="names are listed by `pinrec ls` and in the manifest",
+            )
+
+
+def _narrowed(diff: ServiceDiff, overrides: Overrides) -> list[Action]:
+    """What this run may do here: nothing at a suspended or unnamed service, only what `--target` matches."""
+    service = diff.service
+    if overrides.services and service.name not in overrides.services:
+        return []
+    actions = diff.actions
+    if overrides.targets:
+        globs = Globs(overrides.targets)
+        actions = [a for a in actions if any(globs.match(k.name) is not None for k in touched(a))]
+    if service.state == "suspended":
+        return [_suspended(a) for a in actions]
+    return actions
+
+
+def _suspended(action: Action) -> Action:
+    if isinstance(action, Keep):
+        return action
+    would = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete"}.get(type(action), "change")
+    return Keep(
+        service=action.service,
+        name=action.name,
+        cid=action.cid,
+        origin=action.origin,
+        reason="suspended",
+        detail=f"{would} is not done",
+    )
+
+
+def _rank(action: Action) -> tuple[int, str, str]:
+    victim = action.victim.ref.requestid if isinstance(action, Delete) else ""
+    return _ORDER[type(action)], action.name, victim
+
+
+# --- what is said once a service ----------------------------------------------------------------------------------
+
+
+def _tell(diff: ServiceDiff) -> None:
+    """What the profile changed in what is done here, once per service and not per pin."""
+    service, profile, notes = diff.service, diff.service.profile, diff.notes
+    kept = profile.meta == "kept" or diff.listing.mark_seen
+    wanted = diff.wanted.values()
+    if service.state == "suspended":
+        notes.append("suspended: observed, never changed")
+    if not service.prune:
+        notes.append("prune: false: nothing is ever deleted here")
+    if any(isinstance(a, Keep) and a.reason == "satisfied" for a in diff.actions):
+        notes.append("one pin per CID: names that want the same CID share a pin")
+    if profile.modify == "loses" and any(d.spec.replace == "modify" for d in wanted):
+        notes.append(f"replace: modify loses data at {profile.name}; safe is used")
+    if not kept and any(d.spec.meta for d in wanted):
+        notes.append(
+            f"meta is {'not kept' if profile.meta == 'dropped' else 'not known to be kept'} here and not compared"
+        )
+    if not kept and any(d.spec.protect for d in wanted):
+        notes.append("without meta, protect: true ends with its line; `protected: [...]` lasts")
+    if not kept and any(d.spec.source for d in wanted):
+        notes.append("without meta, list files are only checked for emptiness")
+
+
+def _service_plan(
+    service: Service, listing: Listing, diff: ServiceDiff | None, actions: Iterable[Action]
+) -> ServicePlan:
+    return ServicePlan(
+        service=service.name,
+        state=service.state,
+        profile=service.profile.name,
+        reachable=listing.reachable,
+        complete=listing.complete,
+        why=listing.why,
+        seen=listing.seen,
+        ours=len(diff.ours) if diff else 0,
+        desired=len(diff.wanted) if diff else 0,
+        unchanged=diff.unchanged if diff else 0,
+        held=diff.held if diff else 0,
+        waiting=diff.waiting if diff else 0,
+        listing_requests=listing.requests,
+        estimate=estimate(service, actions, one=diff.one if diff else False),
+        notes=tuple(diff.notes) if diff else (),
+    )
+
+
+def estimate(service: Service, actions: Iterable[Action], *, one: bool) -> Estimate:
+    """Requests an apply takes at least, and how long the declared limit makes them last."""
+    requests = 0
+    for a in actions:
+        if isinstance(a, Add | Retry):
+            requests += 2 if one else 1
+        elif isinstance(a, Replace):
+            requests += (2 if one else 1) + sum(3 + len(v.needs) for v in a.olds)
+        elif isinstance(a, Delete):
+            requests += 2 + len(a.victim.needs) + bool(a.victim.elsewhere) + bool(a.stand)
+    rate = service.limits.requests
+    return Estimate(requests=requests, seconds=requests * rate.seconds / rate.count if rate else 0.0)
+
+
+# --- what the plan rests on ---------------------------------------------------------------------------------------
+
+
+def fingerprint(pins: Iterable[Remote]) -> tuple[Fingerprint, ...]:
+    return tuple(
+        sorted(
+            Fingerprint(
+                requestid=p.requestid,
+                created=p.created,
+                cid=p.cid.canonical,
+                name=p.listed_name,
+                owner=p.owner.value,
+                failed=p.status == FAILED,
+            )
+            for p in pins
+        )
+    )
+
+
+def fingerprints(
+    actions: Iterable[Action], snapshot: Snapshot, diffs: Mapping[str, ServiceDiff]
+) -> dict[str, tuple[Fingerprint, ...]]:
+    """What was there under every key that a change touches; with one pin per CID, of that CID too."""
+    under: dict[str, dict[str, list[Remote]]] = {}
+    of_cid: dict[str, dict[Cid, list[Remote]]] = {}
+    for name, diff in diffs.items():
+        for pin in snapshot.listings[name].remotes:
+            under.setdefault(name, {}).setdefault(pin.name, []).append(pin)
+            if diff.one:
+                of_cid.setdefault(name, {}).setdefault(pin.cid, []).append(pin)
+    found: dict[str, tuple[Fingerprint, ...]] = {}
+    for action in actions:
+        if isinstance(action, Keep | Blocked):
+            continue
+        for key in touched(action):
+            pins = {p.requestid: p for p in under.get(key.service, {}).get(key.name, ())}
+            if diffs[key.service].one:
+                same = of_cid.get(key.service, {}).get(listed_cid(action.cid), ())
+                pins.update((p.requestid, p) for p in same)
+            found[str(key)] = fingerprint(pins.values())
+    return found
+
+
+def explain(planned: Planned, name: str, service: str) -> Explanation:
+    """The whole story of one key: desired, actual, owner, guards, and the rules that led to the decision."""
+    diff = planned.diffs.get(service)
+    listing = planned.snapshot.listings[service]
+    desired = planned.desire.by_service[service].get(name)
+    remotes = tuple(p for p in listing.remotes if p.name == name or (desired and p.cid == desired.cid))
+    actions = tuple(
+        a for a in planned.plan.actions if a.service == service and name in {k.name for k in touched(a)}
+    )
+    findings = tuple(
+        f for f in planned.plan.findings if f.service in ("", service) and (not f.keys or name in f.keys)
+    )
+    steps = _steps(name, desired, remotes, listing, diff, actions, planned)
+    return Explanation(
+        service=service,
+        name=name,
+        desired=desired,
+        remotes=remotes,
+        steps=steps,
+        actions=actions,
+        findings=findings,
+    )
+
+
+def _steps(
+    name: str,
+    desired: Desired | None,
+    remotes: tuple[Remote, ...],
+    listing: Listing,
+    diff: ServiceDiff | None,
+    actions: tuple[Action, ...],
+    planned: Planned,
+) -> tuple[str, ...]:
+    steps = []
+    if desired is not None:
+        steps.append(
+            f"desired: {desired.cid} by {desired.origin}"
+            + (f", from {desired.whence}" if desired.whence else "")
+        )
+    elif name in planned.desire.expired[listing.service]:
+        gone = planned.desire.expired[listing.service][name]
+        steps.append(f"no longer desired: {gone.origin} expired on {gone.spec.expires}")
+    else:
+        steps.append(f"not desired: no entry of {planned.manifest.path} wants it on {listing.service}")
+    if diff is None:
+        return (*steps, f"nothing is known of the service: {listing.why}; nothing is done")
+    steps.append(
+        f"listing: {listing.seen} pins, {'whole' if listing.complete else 'not whole: ' + listing.why}"
+    )
+    under = [p for p in remotes if p.mine and p.name == name]
+    w = [p for p in remotes if desired and p.mine and p.cid == desired.cid and (diff.one or p.name == name)]
+    o = [p for p in under if not desired or p.cid != desired.cid]
+    steps.append(f"ours under the name: {len(w)} with the desired CID, {len(o)} with another")
+    pinned = [p for p in (*w, *o) if p.status == "pinned"]
+    if pinned:
+        stand = max(pinned, key=lambda p: p.age)
+        steps.append(
+            f"the newest pinned one is {ref(stand).requestid} ({stand.cid}); it stays until a newer one is pinned"
+        )
+    foreign = [p for p in remotes if not p.mine]
+    if foreign:
+        marked = sum(p.owner is Owner.OTHER for p in foreign)
+        steps.append(f"not ours: {len(foreign)} ({marked} of another owner or ignored); never touched")
+    steps.extend(f"guard {a.guard}: {a.reason}" for a in actions if isinstance(a, Blocked))
+    if not actions:
+        steps.append(
+            "decision: nothing to do"
+            if desired or under
+            else "decision: nothing, it is not ours and not desired"
+        )
+    for a in actions:
+        what = f"blocked ({a.would})" if isinstance(a, Blocked) else type(a).__name__.lower()
+        steps.append(f"decision: {what}, reason {a.reason}")
+    return tuple(steps)

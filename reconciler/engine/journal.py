@@ -1,0 +1,373 @@
+"""The journal: what pinrec did, when, and what it learned about services. SQLite in the state directory.
+
+It is for history, for the spacing of retries and for warnings, **never for correctness**: convergence needs
+no state of ours, and a CI runner has none. So:
+
+- A journal that cannot be opened or begun ends the command before the first request (`PinrecError`).
+- One that fails later (a full disk) is switched off for the rest of the run; `failed` says why, and the
+  engine passes that on once.
+- A corrupt file is moved aside (`journal.db.corrupt-...`) and a new one begun; `notes` says so.
+
+An intent is durable before its request is sent: `await intent(...)` returns when its batch is committed. The
+database is in WAL mode with `synchronous=NORMAL`: a commit survives `kill -9` of the process; a power cut may
+lose the last ones, which costs history and nothing else, and no commit waits for the disk.
+
+No key, endpoint or address ever comes here: services go by their names in the manifest.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import sqlite3
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from reconciler import __version__
+from reconciler.engine.group_commit import GroupCommit
+from reconciler.engine.journal_file import RUN_BITS, JournalFile, is_corrupt, unusable
+
+T = TypeVar("T")
+
+FILE_NAME = "journal.db"
+#: Runs older than this are forgotten when a new one begins.
+KEEP = timedelta(days=180)
+#: Characters kept of an error text; services send whole HTML pages.
+WHY_MAX = 500
+
+_INTENT = "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)"
+_OUTCOME = "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)"
+_TRY = """INSERT INTO tries VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET
+  attempts = CASE WHEN cid = excluded.cid THEN attempts + 1 ELSE 1 END,
+  cid = excluded.cid, at = excluded.at"""
+_SETTLED = "DELETE FROM tries WHERE owner = ? AND service = ? AND name = ?"
+_LEARN = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+_SAW = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)"
+_ADDED = """INSERT INTO seen VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET
+  pins = max(pins, 1), at = excluded.at"""
+_BEGIN = (
+    "INSERT INTO runs (id, owner, plan, what, started, host, pid, pinrec) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_END = "UPDATE runs SET ended = ?, exit_code = ?, counts = ? WHERE n = ?"
+_RUN_COLUMNS = "id, owner, plan, what, started, ended, exit_code, counts, host, pid, pinrec"
+_OUTCOMES = f"""SELECT runs.id, i.seq, i.at, i.service, i.name, i.action, i.cid,
+    CASE WHEN coalesce(o.requestid, '') = '' THEN i.requestid ELSE o.requestid END,
+    coalesce(o.result, ''), coalesce(o.why, '')
+  FROM runs JOIN intents i ON i.seq BETWEEN runs.n << {RUN_BITS} AND ((runs.n + 1) << {RUN_BITS}) - 1
+  LEFT JOIN outcomes o ON o.seq = i.seq """
+
+
+class Intent(Struct, frozen=True, kw_only=True, gc=False):
+    """A request about to be sent. `requestid` is that of the victim of a delete or a replace, else ""."""
+
+    run: str
+    service: str
+    name: str
+    #: add, replace, retry or delete
+    action: str
+    cid: str
+    requestid: str = ""
+
+
+class RunRow(Struct, frozen=True, kw_only=True):
+    """A run. `ended` and `exit_code` are None while it is at work, and for ever if it was killed."""
+
+    id: str
+    owner: str
+    plan: str
+    what: str
+    started: datetime
+    ended: datetime | None
+    exit_code: int | None
+    counts: dict[str, int]
+    host: str
+    pid: int
+    pinrec: str
+
+
+class OutcomeRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A request and what became of it. `result` "" means that no answer was noted: it may have happened."""
+
+    run: str
+    #: Unique in the journal; rises in the order in which the intents of a run were noted.
+    seq: int
+    at: datetime
+    service: str
+    name: str
+    action: str
+    cid: str
+    #: Of the answer if it had one, else of the intent.
+    requestid: str
+    result: str
+    why: str
+
+
+class Try(Struct, frozen=True, kw_only=True):
+    """Retries of one CID under one key since it last was pinned, and when the latest began."""
+
+    cid: str
+    attempts: int
+    at: datetime
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """How many pins of an owner a service held when last listed; at least one if we added there since."""
+
+    pins: int
+    at: datetime
+
+
+class Journal:
+    """See the module's docstring. Open with `Journal.open`; use as a context manager, or `close`.
+
+    Writers without `async` return at once, except `begin` and `end`, which wait until they are committed.
+    Readers see everything written before, and raise PinrecError if the file cannot be read.
+    """
+
+    def __init__(self, file: JournalFile) -> None:
+        self._file = file
+        #: What a person should be told about the opening of the journal.
+        self.notes: tuple[str, ...] = ()
+        self._runs: dict[str, tuple[int, str]] = {}
+        self._added: set[tuple[str, str]] = set()
+        self._numbers = count(1)
+        self._writer = self._open()
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """The journal in `state_dir`, which is created (0700) if it is not there. Raises PinrecError."""
+        path = state_dir / FILE_NAME
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(JournalFile(path))
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(path, error) from error
+
+    def _open(self) -> GroupCommit:
+        try:
+            return GroupCommit(self._file.connect, name="journal")
+        except sqlite3.Error as error:
+            if not is_corrupt(error):
+                raise
+            self._set_aside()
+            return GroupCommit(self._file.connect, name="journal")
+
+    def _set_aside(self) -> None:
+        if (moved := self._file.set_aside()) is not None:
+            self.notes += (f"the journal was damaged; a new one is begun, the old one is kept as {moved}",)
+
+    @property
+    def failed(self) -> str | None:
+        """Why nothing is written any more, or None."""
+        error = self._writer.failed
+        return None if error is None else f"{self._file.path}: {error}"
+
+    def close(self) -> None:
+        """Write what is queued and close. One found damaged meanwhile is moved aside for the next run."""
+        self._writer.close()
+        if self._writer.failed is not None and is_corrupt(self._writer.failed):
+            with contextlib.suppress(OSError):
+                self._set_aside()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- a run ----------------------------------------------------------------------------------------------
+
+    def begin(self, *, owner: str, plan: str, what: str = "apply", now: datetime | None = None) -> str:
+        """Note that a run of this process starts; returns its id, which sorts by time.
+
+        `what` is the command (apply, destroy), `plan` the id of the plan, `now` the start if not this moment.
+        Raises PinrecError.
+        """
+        started = now or datetime.now(UTC)
+        run = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        row = (run, owner, plan, what, started.timestamp(), socket.gethostname(), os.getpid(), __version__)
+
+        def insert(db: sqlite3.Connection) -> int:
+            _forget(db, before=started - KEEP)
+            return db.execute(_BEGIN, row).lastrowid or 0
+
+        try:
+            try:
+                number = self._writer.call(insert)
+            except sqlite3.Error as error:
+                if not is_corrupt(error):
+                    raise
+                # The damage shows only now, and nothing has been sent yet: begin anew.
+                self._writer.close()
+                self._set_aside()
+                self._writer = self._open()
+                number = self._writer.call(insert)
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(self._file.path, error) from error
+        self._runs[run] = number, owner
+        return run
+
+    async def intent(self, intent: Intent) -> int:
+        """Note a request before it is sent; returns its number when that is durable, or has `failed`."""
+        number, owner = self._runs[intent.run]
+        seq = (number << RUN_BITS) + next(self._numbers)
+        at = _now()
+        service, name, cid = intent.service, intent.name, intent.cid
+        self._writer.put(_INTENT, seq, at, service, name, intent.action, cid, intent.requestid)
+        if intent.action == "retry":
+            self._writer.put(_TRY, owner, service, name, cid, at)
+        if intent.action != "delete" and (owner, service) not in self._added:
+            self._added.add((owner, service))
+            self._writer.put(_ADDED, owner, service, at)
+        await self._writer.written()
+        return seq
+
+    def outcome(self, seq: int, result: str, *, requestid: str = "", why: str = "") -> None:
+        """Note the answer to an intent; a later one replaces it."""
+        self._writer.put(_OUTCOME, seq, _now(), result, requestid, why[:WHY_MAX])
+
+    def settled(self, owner: str, service: str, name: str) -> None:
+        """The pin under a key was seen pinned: its retries are forgotten."""
+        self._writer.put(_SETTLED, owner, service, name)
+
+    def end(self, run: str, *, exit_code: int, counts: Mapping[str, int]) -> None:
+        """Note that a run ended. Raises nothing: a failure is told by `failed`."""
+        number, _ = self._runs.pop(run)
+        self._writer.put(_END, _now(), exit_code, msgspec.json.encode(dict(counts)).decode(), number)
+        with contextlib.suppress(sqlite3.Error):
+            self._writer.call(lambda _db: None, writes=False)
+
+    # --- history --------------------------------------------------------------------------------------------
+
+    def runs(self, owner: str | None = None, limit: int = 20) -> list[RunRow]:
+        """The latest runs (of an owner), newest first."""
+        sql = f"SELECT {_RUN_COLUMNS} FROM runs WHERE ?1 IS NULL OR owner = ?1 ORDER BY n DESC LIMIT ?2"
+        return self._read(lambda db: [_run(r) for r in db.execute(sql, (owner, limit))])
+
+    def run(self, run: str) -> tuple[RunRow, list[OutcomeRow]] | None:
+        """A run and its requests, in order; None if there is none of that id."""
+
+        def read(db: sqlite3.Connection) -> tuple[RunRow, list[OutcomeRow]] | None:
+            found = db.execute(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
+            if found is None:
+                return None
+            rows = db.execute(_OUTCOMES + "WHERE runs.id = ? ORDER BY i.seq", (run,))
+            return _run(found), [_outcome(r) for r in rows]
+
+        return self._read(read)
+
+    def open_intents(self, owner: str) -> list[OutcomeRow]:
+        """Requests without an answer of runs that never ended, this journal's own runs left out."""
+        sql = _OUTCOMES + "WHERE runs.owner = ? AND runs.ended IS NULL AND o.seq IS NULL ORDER BY i.seq"
+        rows = self._read(lambda db: [_outcome(r) for r in db.execute(sql, (owner,))])
+        return [r for r in rows if r.run not in self._runs]
+
+    def plan_applied(self, plan: str) -> RunRow | None:
+        """The first run that sent a request for a plan, or None."""
+        sql = f"""SELECT {_RUN_COLUMNS} FROM runs WHERE plan = ? AND EXISTS (
+          SELECT 1 FROM intents WHERE seq BETWEEN runs.n << {RUN_BITS} AND ((runs.n + 1) << {RUN_BITS}) - 1)
+          ORDER BY n LIMIT 1"""
+        return self._read(lambda db: next((_run(r) for r in db.execute(sql, (plan,))), None))
+
+    def changed_after(
+        self, owner: str, keys: Collection[tuple[str, str]], since: datetime, *, except_plan: str = ""
+    ) -> set[tuple[str, str]]:
+        """Those of `keys` (service, name) with a request after `since`, not counting a plan's own runs."""
+        sql = "WHERE runs.owner = ? AND runs.plan != ? AND i.at > ?"
+        rows = self._read(
+            lambda db: db.execute(_OUTCOMES + sql, (owner, except_plan, since.timestamp())).fetchall()
+        )
+        return {(r[3], r[4]) for r in rows}.intersection(keys)
+
+    # --- what was learned -----------------------------------------------------------------------------------
+
+    def learn(self, service: str, fact: str, value: str) -> None:
+        """Remember a fact of a service (`meta_not_kept`: `true`). Callers choose what `service` is."""
+        self._writer.put(_LEARN, service, fact, value, _now())
+
+    def learned(self, service: str) -> dict[str, str]:
+        """All facts of a service."""
+        return self._read(
+            lambda db: dict(db.execute("SELECT fact, value FROM facts WHERE service = ?", (service,)))
+        )
+
+    def saw(self, owner: str, service: str, pins: int) -> None:
+        """A complete listing of a service showed this many pins of an owner."""
+        self._writer.put(_SAW, owner, service, pins, _now())
+
+    def services_known(self, owner: str) -> dict[str, Seen]:
+        """Services that hold pins of an owner as far as known: seen in a listing, or added since."""
+        sql = "SELECT service, pins, at FROM seen WHERE owner = ? AND pins > 0"
+        return self._read(
+            lambda db: {s: Seen(pins=n, at=_time(at)) for s, n, at in db.execute(sql, (owner,))}
+        )
+
+    def last_try(self, owner: str, service: str, name: str) -> Try | None:
+        """The retries of what is under a key, or None if it was not retried since it last was pinned."""
+        sql = "SELECT cid, attempts, at FROM tries WHERE owner = ? AND service = ? AND name = ?"
+        found = self._read(lambda db: db.execute(sql, (owner, service, name)).fetchone())
+        return None if found is None else Try(cid=found[0], attempts=found[1], at=_time(found[2]))
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._writer.call(work, writes=False)
+        except sqlite3.Error as error:
+            raise unusable(self._file.path, error) from error
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _run(row: tuple[str, str, str, str, float, float | None, int | None, str, str, int, str]) -> RunRow:
+    run, owner, plan, what, started, ended, code, counts, host, pid, pinrec = row
+    return RunRow(
+        id=run,
+        owner=owner,
+        plan=plan,
+        what=what,
+        started=_time(started),
+        ended=None if ended is None else _time(ended),
+        exit_code=code,
+        counts=msgspec.json.decode(counts, type=dict[str, int]),
+        host=host,
+        pid=pid,
+        pinrec=pinrec,
+    )
+
+
+def _outcome(row: tuple[str, int, float, str, str, str, str, str, str, str]) -> OutcomeRow:
+    run, seq, at, service, name, action, cid, requestid, result, why = row
+    return OutcomeRow(
+        run=run,
+        seq=seq,
+        at=_time(at),
+        service=service,
+        name=name,
+        action=action,
+        cid=cid,
+        requestid=requestid,
+        result=result,
+        why=why,
+    )
+
+
+def _forget(db: sqlite3.Connection, *, before: datetime) -> None:
+    last = db.execute("SELECT max(n) FROM runs WHERE started < ?", (before.timestamp(),)).fetchone()[0]
+    if last is not None:
+        for table in ("intents", "outcomes"):
+            db.execute(f"DELETE FROM {table} WHERE seq < ?", ((last + 1) << RUN_BITS,))
+        db.execute("DELETE FROM runs WHERE n <= ?", (last,))
