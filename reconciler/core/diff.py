@@ -228,21 +228,21 @@ class Differ:
             self._held(name, entry, foreign)
             return
         whose = bad[0]
+        key = whose.listed_name or whose.name
         by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
         self._act(
             Blocked(
                 **self._head(name, entry),
                 would="add",
                 guard="foreign-owner" if whose.owner is Owner.OTHER else "held",
-                reason=f"held by {by} ({whose.listed_name or 'unnamed'}), and this service has one pin per CID",
-                resolve="adopt" if whose.owner is Owner.UNMARKED else "",
+                reason=f"the CID is held by {by} ({key}), and this service has one pin per CID",
+                resolve=f"adopt: [{key}] in the manifest" if whose.owner is Owner.UNMARKED else "",
             )
         )
 
     def _held(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
         self.found.held += 1
-        listed = foreign[0].listed_name or "unnamed"
-        detail = f"held by a pin that is not ours ({listed}); `adopt` takes it over"
+        detail = foreign[0].listed_name or "an unnamed pin"
         self._act(Keep(**self._head(name, entry), reason="held", detail=detail))
 
     def _in_place(self, name: str, entry: Desired, stand: Remote) -> None:
@@ -293,7 +293,7 @@ class Differ:
             self._replace(name, entry, "cid", "shared", pinned_o)
             return
         self.found.unchanged += 1
-        self._act(Keep(**self._head(name, entry), reason="satisfied", detail=f"one pin with {carrier}"))
+        self._act(Keep(**self._head(name, entry), reason="satisfied", detail=carrier))
 
     def _first_half(self, name: str, entry: Desired, pinned_o: list[Remote], o: list[Remote]) -> None:
         """Nothing of the wanted CID yet, another one under the name: a new pin, then the old one goes."""
@@ -358,6 +358,7 @@ class Differ:
         target = before if how in ("modify", "inPlace") else None
         if how in ("overwrite", "inPlace"):
             # An upsert or an edit touches the very pin: only other CIDs are left to delete.
+            self.stay.update(p.requestid for p in olds if p.cid == entry.cid)
             olds = [p for p in olds if p.cid != entry.cid]
         olds = [p for p in olds if p is not target]
         dropped = {p.requestid for p in olds}

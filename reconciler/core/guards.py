@@ -177,7 +177,8 @@ class Guards:
                 or (isinstance(a, Replace) and bool(a.was) and protected(a.was))
             ),
             "protected",
-            resolve="unprotect in the manifest",
+            resolve="unprotect: [...] in the manifest",
+            message="protected names would leave",
         )
 
     def _not_pruned(self, service: str, diff: ServiceDiff) -> None:
@@ -195,7 +196,7 @@ class Guards:
                         name=a.name,
                         cid=a.cid,
                         reason="prune-off",
-                        detail=f"{why}: {a.reason}",
+                        detail=why,
                     )
                 )
             elif isinstance(a, Replace) and never and a.olds:
@@ -223,7 +224,7 @@ class Guards:
                     service,
                     "shrank",
                     lambda a, names=of_source: isinstance(a, Delete) and a.leaves and a.name in names,  # type: ignore[misc]  # a default binds the loop's value
-                    f"{source.name} gave {source.entries} pins, {len(of_source)} of it are held here",
+                    f"{source.name} has {source.entries} entries, and {len(of_source)} names here are from it",
                     resolve=resolve,
                 )
             elif not of_source and source.entries == 0:

@@ -29,10 +29,11 @@ def parse_instant(text: str) -> int:
     More than nine digits of a second are cut off. Beyond the standard, as services send them: a space for the
     `T`, an offset without its colon. A leap second counts as the first instant of the next minute.
     """
-    if text[-1:] == "Z" and text[10:11] == "T" and text[4] == "-" and text[7] == "-" and text[16] == ":":
+    if text[-1:] == "Z" and text[10:11] == "T" and text[4] == "-" and text[7] == "-" and text[16:17] == ":":
         # The shape nearly every service sends. The two dashes keep out the other things fromisoformat reads.
         digits = text[20:-1]
-        if text[19] == "Z" or (text[19] == "." and digits.isdigit() and digits.isascii()):
+        plain = text[19:] == "Z" or (text[19:20] == "." and digits.isdigit() and digits.isascii())
+        if plain and text[17:19] != "60":
             span = datetime.fromisoformat(text[:19]) - _EPOCH
             return (span.days * 86_400 + span.seconds) * SECOND + int(digits[:9].ljust(9, "0"))
     return _parse_general(text)

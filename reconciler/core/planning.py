@@ -136,13 +136,16 @@ def _check_targets(desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: 
 
 def _narrowed(diff: ServiceDiff, overrides: Overrides) -> list[Action]:
     """What this run may do here: nothing at a suspended or unnamed service, only what `--target` matches."""
-    service = diff.service
+    service, actions = diff.service, diff.actions
     if overrides.services and service.name not in overrides.services:
-        return []
-    actions = diff.actions
-    if overrides.targets:
+        actions = []
+    elif overrides.targets:
         globs = Globs(overrides.targets)
         actions = [a for a in actions if any(globs.match(k.name) is not None for k in touched(a))]
+    if left_out := sum(not isinstance(a, Keep) for a in diff.actions) - sum(
+        not isinstance(a, Keep) for a in actions
+    ):
+        diff.notes.append(f"{left_out} changes are left out by --service or --target")
     if service.state == "suspended":
         return [_suspended(a) for a in actions]
     return actions

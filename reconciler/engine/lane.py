@@ -219,15 +219,19 @@ class Lane:
     # --- 3. what goes -------------------------------------------------------------------------------------------
 
     async def _second_halves(self) -> None:
-        done = [(a, p) for a, p in self.true if not (isinstance(a, Replace) and a.olds)]
-        for action, pin in done:
-            self._done(action, pin)
+        """What yields to a new pin goes once that is true: old pins of a replace, failures that were retried."""
+        yields = {id(a): _yielding(a) for a, _ in self.true}
         pins = {id(a): p for a, p in self.true}
+        for action, pin in self.true:
+            if not yields[id(action)]:
+                self._done(action, pin)
 
         async def second_half(action: Change) -> None:
-            assert isinstance(action, Replace)
+            assert not isinstance(action, Delete)
             new = pins[id(action)]
-            for old in action.olds:
+            for old in yields[id(action)]:
+                if new is not None and old.ref.requestid == new.requestid:
+                    continue
                 try:
                     await self._elsewhere(old)
                     if new is None:
@@ -241,7 +245,7 @@ class Lane:
                         return
             self._done(action, new)
 
-        await self._each([a for a, _ in self.true if isinstance(a, Replace) and a.olds], second_half)
+        await self._each([a for a, _ in self.true if yields[id(a)]], second_half)
 
     def _done(self, action: First, pin: Remote | None) -> None:
         self.run.finish(action, "done", requestid=pin.requestid if pin else "")
@@ -272,6 +276,12 @@ class Lane:
         for service in {s for s, _ in victim.elsewhere}:
             if service != self.service.name:
                 await self.run.settled[service].wait()
+
+
+def _yielding(action: First) -> tuple[Victim, ...]:
+    if isinstance(action, Replace):
+        return action.olds
+    return tuple(Victim(ref=f) for f in action.failed) if isinstance(action, Retry) else ()
 
 
 def _resting(run: Run, action: Retry) -> str | None:

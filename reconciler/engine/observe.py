@@ -50,7 +50,10 @@ async def _listing(service: Service, rules: Rules, wanted: Mapping[str, Desired]
     except ServiceError as error:
         ctx.progress.listing(service.name, seen, done=True)
         return Listing(
-            service=service.name, reachable=False, why=error.message, requests=client.requests - before
+            service=service.name,
+            reachable=False,
+            why=error.message.removeprefix(f"{service.name}: "),
+            requests=client.requests - before,
         )
     ctx.progress.listing(service.name, seen, done=True)
     mark_seen = any(r.owner is Owner.OURS and META_OWNER in r.meta for r in remotes)

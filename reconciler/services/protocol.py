@@ -41,9 +41,13 @@ class PinningService(Protocol):
     done); an `add` or `replace` is sent at most once per call unless the service proved that it did nothing.
     """
 
-    name: str
-    #: Requests sent so far.
-    requests: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far."""
+        ...
 
     async def pins(self, query: Query) -> Page: ...
 

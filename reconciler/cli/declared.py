@@ -1,0 +1,36 @@
+"""The manifest of an invocation. Imports nothing that talks to services: `validate` needs no more than this."""
+
+import sys
+from collections.abc import Iterable
+
+from reconciler.cli.options import DEFAULT_FILE, Options
+from reconciler.core.errors import UsageError
+from reconciler.core.manifest import Manifest
+
+
+def load(options: Options) -> Manifest:
+    """The manifest of this invocation. Raises ManifestError, or UsageError if there is none."""
+    from pathlib import Path
+
+    from reconciler.manifest import load_manifest
+
+    if options.file == DEFAULT_FILE and not Path(DEFAULT_FILE).exists():
+        raise UsageError(
+            f"there is no {DEFAULT_FILE} here",
+            hint="`pinrec init` writes a starter, `-f FILE` names another",
+        )
+    return load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
+
+
+def check_services(names: Iterable[str], manifest: Manifest) -> None:
+    """Raises UsageError for a --service that the manifest does not have."""
+    import difflib
+
+    for name in names:
+        if name not in manifest.services:
+            close = difflib.get_close_matches(name, manifest.services, n=1, cutoff=0.5)
+            known = ", ".join(manifest.services) or "none"
+            raise UsageError(
+                f"--service {name}: the manifest has no such service",
+                hint=f"did you mean {close[0]}?" if close else f"it has: {known}",
+            )

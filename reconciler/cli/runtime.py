@@ -1,0 +1,109 @@
+"""From a command line to the engine: CIDs from outside, services, journal, progress."""
+
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from reconciler.cli.declared import check_services
+from reconciler.cli.interrupt import Interrupt
+from reconciler.cli.options import Options
+from reconciler.core.errors import PinrecError
+from reconciler.core.manifest import Manifest
+from reconciler.core.plan import Overrides
+
+if TYPE_CHECKING:
+    from reconciler.engine.context import Context
+    from reconciler.engine.cycle import Planned
+    from reconciler.engine.journal import Journal
+    from reconciler.engine.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a command that talks to services works with."""
+
+    options: Options
+    manifest: Manifest
+    context: "Context"
+    resolved: Mapping[str, str]
+    #: Takes a live progress display off the terminal, to make room for a result or a question.
+    settle: Callable[[], None]
+
+    async def plan(self, overrides: Overrides) -> "Planned":
+        from reconciler.engine.cycle import make_plan
+
+        check_services(overrides.services, self.manifest)
+        try:
+            return await make_plan(self.manifest, overrides, self.context, resolved=dict(self.resolved))
+        finally:
+            self.settle()
+
+
+@asynccontextmanager
+async def opened(
+    options: Options,
+    manifest: Manifest,
+    interrupt: Interrupt,
+    *,
+    needs_journal: bool = False,
+    resolved: Mapping[str, str] | None = None,
+    wait: Literal["pinned", "none"] = "pinned",
+    timeout: float = 600.0,
+) -> AsyncIterator[Run]:
+    """Everything open, and closed at the end. Nothing is sent to a service before every key is resolved.
+
+    `resolved` are the CIDs that a saved plan carries. Without `needs_journal` one that cannot be opened is done
+    without: a plan needs no memory. Raises PinrecError.
+    """
+    from reconciler.cli.render.progress import make_progress
+    from reconciler.engine.context import Context, Settings
+    from reconciler.engine.cycle import resolve_cids
+    from reconciler.services.client import open_services
+
+    environ = os.environ
+    cids = dict(resolved) if resolved is not None else resolve_cids(manifest, environ)
+    with ExitStack() as stack:
+        journal = _journal(options, required=needs_journal, keep=stack.enter_context)
+        progress: Progress = stack.enter_context(make_progress(options, environ, sys.stderr))
+        async with open_services(manifest.services, environ=environ) as services:
+            context = Context(
+                now=datetime.now(UTC),
+                new_id=lambda: secrets.token_hex(8),
+                environ=environ,
+                services=services,
+                journal=journal,
+                progress=progress,
+                settings=Settings(wait=wait, timeout=timeout),
+                stop=interrupt.stop,
+            )
+            yield Run(
+                options=options,
+                manifest=manifest,
+                context=context,
+                resolved=cids,
+                settle=getattr(progress, "close", lambda: None),
+            )
+
+
+def _journal(options: Options, *, required: bool, keep: "Callable[[Journal], Journal]") -> "Journal | None":
+    from reconciler.cli.output import say
+    from reconciler.engine.journal import Journal
+
+    try:
+        journal = keep(Journal.open(options.state_dir))
+    except PinrecError as error:
+        if required:
+            raise PinrecError(
+                error.message, hint=error.hint or "name a directory that can be written with --state-dir"
+            ) from error
+        if options.verbose:
+            say(options, f"pinrec: planning without a journal: {error.message}")
+        return None
+    for note in journal.notes:
+        say(options, f"pinrec: {note}")
+    return journal

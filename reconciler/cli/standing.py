@@ -1,0 +1,95 @@
+"""How things stand: a plan and a snapshot, counted per service."""
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from reconciler.core.errors import EXIT_BLOCKED, EXIT_OK, EXIT_PARTIAL, worst_exit
+from reconciler.core.model import FAILED, PINNED, PINNING, QUEUED
+from reconciler.core.plan import Blocked, Keep
+
+if TYPE_CHECKING:
+    from reconciler.engine.cycle import Planned
+    from reconciler.engine.journal import RunRow
+
+
+class ServiceStanding(Struct, frozen=True, kw_only=True):
+    """One service. `pinned`, `waiting` and `failed` are pins of ours, `drift` is what an apply would change."""
+
+    service: str
+    state: str
+    reachable: bool
+    complete: bool
+    why: str
+    desired: int
+    pinned: int
+    waiting: int
+    failed: int
+    held: int
+    drift: int
+    blocked: int
+
+
+class LastRun(Struct, frozen=True, kw_only=True):
+    """The latest run in the journal of this machine. `ended` None: at work, or killed."""
+
+    id: str
+    what: str
+    started: datetime
+    ended: datetime | None
+    exit_code: int | None
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    owner: str
+    services: tuple[ServiceStanding, ...]
+    last_run: LastRun | None
+    exit_code: int
+
+
+def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = ()) -> Standing:
+    """Counted from what was just planned. `only` are the services to show, () all."""
+    plan = planned.plan
+    drift = Counter(a.service for a in plan.actions if not isinstance(a, Keep | Blocked))
+    blocked = Counter(a.service for a in plan.actions if isinstance(a, Blocked))
+    rows = []
+    for service in plan.services:
+        if only and service.service not in only:
+            continue
+        listing = planned.snapshot.listings.get(service.service)
+        ours = Counter(r.status for r in (listing.remotes if listing else ()) if r.mine)
+        rows.append(
+            ServiceStanding(
+                service=service.service,
+                state=service.state,
+                reachable=service.reachable,
+                complete=service.complete,
+                why=service.why,
+                desired=service.desired,
+                pinned=ours[PINNED],
+                waiting=ours[QUEUED] + ours[PINNING],
+                failed=ours[FAILED],
+                held=service.held,
+                drift=drift[service.service],
+                blocked=blocked[service.service],
+            )
+        )
+    codes = [EXIT_OK]
+    if any(not r.reachable or not r.complete or r.failed for r in rows):
+        codes.append(EXIT_PARTIAL)
+    shown = {r.service for r in rows} | {""}
+    codes += [
+        EXIT_BLOCKED if finding.severity == "block" else EXIT_PARTIAL
+        for finding in plan.findings
+        if finding.service in shown and finding.severity != "note"
+    ]
+    if any(r.blocked for r in rows):
+        codes.append(EXIT_BLOCKED)
+    last = None
+    if run is not None:
+        last = LastRun(
+            id=run.id, what=run.what, started=run.started, ended=run.ended, exit_code=run.exit_code
+        )
+    return Standing(owner=plan.owner, services=tuple(rows), last_run=last, exit_code=worst_exit(*codes))

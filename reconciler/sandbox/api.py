@@ -1,0 +1,78 @@
+"""The HTTP face: routes, tokens, codes, and `Failure` for everything that is refused."""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reconciler.sandbox import pin as pins
+from reconciler.sandbox import query as queries
+from reconciler.sandbox.failure import FailureError, unauthorized
+from reconciler.sandbox.faults import Answer
+from reconciler.sandbox.personality import Personality
+from reconciler.sandbox.service import Service
+
+_REASONS = {
+    404: ("NOT_FOUND", "There is nothing at this path"),
+    405: ("METHOD_NOT_ALLOWED", "Not at this path"),
+}
+
+
+def build(service: Service, habits: Personality, accounts: Mapping[str, int]) -> Starlette:
+    """The application. `accounts` maps tokens to account numbers."""
+
+    def account(request: Request) -> int:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        number = accounts.get(token.strip()) if scheme.lower() == "bearer" else None
+        if number is None:
+            raise unauthorized()
+        return number
+
+    async def pins_collection(request: Request) -> Response:
+        owner = account(request)
+        if request.method == "POST":
+            return _json(service.add(owner, pins.parse(await request.body())), habits.accepted)
+        raw: bytes = request.scope["query_string"]
+        return _json(service.pins(owner, queries.parse(raw, habits)), 200)
+
+    async def pins_one(request: Request) -> Response:
+        owner, requestid = account(request), request.path_params["requestid"]
+        match request.method:
+            case "POST":
+                pin = pins.parse(await request.body())
+                return _json(service.replace(owner, requestid, pin), habits.accepted)
+            case "DELETE":
+                service.delete(owner, requestid)
+                return Response(status_code=202)
+            case _:
+                return _json(service.get(owner, requestid), 200)
+
+    return Starlette(
+        routes=[
+            Route("/pins", pins_collection, methods=["GET", "POST"]),
+            Route("/pins/{requestid:path}", pins_one, methods=["GET", "POST", "DELETE"]),
+        ],
+        exception_handlers={FailureError: _failed, HTTPException: _refused},
+    )
+
+
+def _json(body: bytes, status: int) -> Response:
+    return Response(body, status_code=status, media_type="application/json")
+
+
+def to_response(answer: Answer) -> Response:
+    return Response(answer.body, status_code=answer.status, headers=answer.headers)
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, FailureError)
+    return to_response(error.answer())
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason, details = _REASONS.get(error.status_code, ("ERROR", "The request was refused"))
+    return to_response(FailureError(error.status_code, reason, details, dict(error.headers or {})).answer())

@@ -1,0 +1,212 @@
+"""Starting and stopping: a uvicorn server in a thread, on a socket that is bound before the thread starts."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from reconciler.sandbox import api
+from reconciler.sandbox.documents import Status
+from reconciler.sandbox.door import Door, Record, RequestLog
+from reconciler.sandbox.faults import Faults, NoFaults
+from reconciler.sandbox.lifecycle import Lifecycle
+from reconciler.sandbox.personality import SPEC, Personality
+from reconciler.sandbox.service import Service
+from reconciler.sandbox.store import Store
+
+_PINNED_AT_ONCE = Lifecycle()
+
+
+class Sandbox:
+    """A pinning service on a port of this machine, for as long as the `with` block lasts.
+
+    `tokens` are the keys that are let in, each for an account of its own. `store` is a file that outlives the
+    sandbox; without it pins are kept in memory. `port` 0 takes a free one. `log` is how many requests are
+    remembered. Entering raises OSError if the port cannot be had and `tables.StoreError` if the file cannot be used.
+    """
+
+    store: Store
+
+    def __init__(
+        self,
+        tokens: Iterable[str] = ("token",),
+        *,
+        store: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        lifecycle: Lifecycle = _PINNED_AT_ONCE,
+        personality: Personality = SPEC,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+        log: int = 20_000,
+    ) -> None:
+        if isinstance(tokens, str):
+            raise TypeError("tokens: a collection of texts is wanted, not one text")
+        self.tokens = tuple(dict.fromkeys(tokens))
+        if not self.tokens or not all(self.tokens):
+            raise ValueError("tokens: at least one is needed, and none may be empty")
+        self._path = store
+        self._address = (host, port)
+        self._lifecycle = lifecycle
+        self._personality = personality
+        self._faults = faults or NoFaults()
+        self._clock = clock
+        self._log = RequestLog(log)
+
+    def __enter__(self) -> Self:
+        self.store = Store(self._path, precision=self._personality.precision, clock=self._clock)
+        try:
+            self._socket = _listen(*self._address)
+        except OSError:
+            self.store.close()
+            raise
+        service = Service(self.store, self._personality, self._lifecycle, self._clock)
+        accounts = {token: self.store.account(token) for token in self.tokens}
+        self._running = _Running(
+            lambda abort: Door(
+                api.build(service, self._personality, accounts),
+                faults=self._faults,
+                log=self._log,
+                abort=abort,
+            ),
+            self._socket,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.stop()
+        self.store.close()
+
+    @property
+    def url(self) -> str:
+        """The endpoint, without `/pins` and without a slash at its end."""
+        host = self._address[0]
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def token(self) -> str:
+        """The first of the tokens."""
+        return self.tokens[0]
+
+    @property
+    def requests(self) -> tuple[Record, ...]:
+        """What was asked, oldest first, as far as it is remembered."""
+        return self._log.read()
+
+    def forget_requests(self) -> None:
+        self._log.clear()
+
+    def set_status(
+        self,
+        requestid: str,
+        status: Status,
+        *,
+        token: str | None = None,
+        info: Mapping[str, str] | None = None,
+    ) -> None:
+        """Puts a pin into a status, in which it then stays. Raises KeyError if it is not there."""
+        self.store.set_status(token or self.token, requestid, status, info=info)
+
+
+def serve(
+    tokens: Iterable[str],
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    store: str | None = None,
+    lifecycle: Lifecycle = _PINNED_AT_ONCE,
+    ready: Callable[[Sandbox], None] | None = None,
+) -> None:
+    """Runs a sandbox until the main thread is interrupted: by Ctrl-C, or by what the caller's signal handlers raise.
+
+    `ready` is called as soon as connections are taken. Whatever interrupts passes through when all is closed.
+    """
+    with Sandbox(tokens, store=store, host=host, port=port, lifecycle=lifecycle, log=0) as sandbox:
+        if ready:
+            ready(sandbox)
+        threading.Event().wait()
+
+
+class _Running:
+    """A server in its thread. Stopping does not wait for clients: their connections are cut."""
+
+    def __init__(
+        self, make: Callable[[Callable[[tuple[str, int]], None]], Door], listener: socket.socket
+    ) -> None:
+        self._listener = listener
+        self._started = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                make(self._abort),
+                loop="asyncio",
+                lifespan="off",
+                ws="none",
+                interface="asgi3",
+                log_config=None,
+                # Its only complaints are about connections that a fault or `stop` cuts.
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=60,
+                callback_notify=self._notify,
+                timeout_notify=3600,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="pinrec-sandbox", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._task = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
+        # Cancelled instead of asked to exit: uvicorn's own way out takes 100 to 200 ms, for each test.
+        await asyncio.wait([self._task])
+        for listener in self._server.servers:
+            listener.close()
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    async def _notify(self) -> None:
+        self._started.set()
+
+    def _abort(self, client: tuple[str, int]) -> None:
+        for connection in list(self._server.server_state.connections):
+            if connection.transport.get_extra_info("peername")[:2] == client:
+                connection.transport.abort()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A bound socket. 127.0.0.1 unless the caller names another address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio turns Nagle's algorithm off only where it is: 40 ms per request.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener

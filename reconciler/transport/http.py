@@ -1,0 +1,418 @@
+"""The one door to httpx: a client for one service, with every answer bounded and every failure one of ours.
+
+A request passes, in this order: a place among `concurrency` requests, the breaker, the pace of the service,
+the least busy shard, the deadlines. An answer of any status is an answer; what is raised says there is none:
+
+UnreachableError   surely not sent: name not found, refused, connect timeout, TLS, breaker open
+LostAnswerError    it may have been sent: reset, read timeout, deadline, an answer cut short
+ProtocolError      the answer is too long, or is not what its headers say
+"""
+
+import asyncio
+import random
+import ssl
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+from msgspec import Struct
+from tenacity import AsyncRetrying, RetryCallState
+
+from reconciler import __version__
+from reconciler.core.errors import LostAnswerError, ProtocolError, ServiceError, UnreachableError
+from reconciler.core.manifest import Limits
+from reconciler.transport.breaker import COOL_DOWN, FAILURES, Breaker
+from reconciler.transport.pace import MAX_PAUSE, Pace, Sleep, exhausted, retry_after
+from reconciler.transport.secret import Secret
+
+#: httpx 0.28 slows down with the number of connections in one pool and collapses above 32 of them (httpcore
+#: goes through all of them for every request), so there is a pool for every eight.
+CONNECTIONS_PER_SHARD: Final = 8
+#: Below the 5 s of uvicorn, Node.js and others, so that we close an idle connection before they do.
+KEEPALIVE_EXPIRY: Final = 4.0
+CONNECT_TIMEOUT: Final = 10.0
+READ_TIMEOUT: Final = 30.0
+MAX_BODY: Final = 1024 * 1024
+#: Attempts for one request in all, by what happened to the last one.
+ATTEMPTS: Final = 5
+ATTEMPTS_REFUSED: Final = 3
+ATTEMPTS_LIMITED: Final = 8
+MAX_RETRY_SECONDS: Final = 60.0
+BACKOFF: Final = 0.5
+MAX_BACKOFF: Final = 20.0
+
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+    httpx.InvalidURL,
+)
+
+
+class Answer(Struct, frozen=True):
+    """What came back: `body` is decompressed, `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class _Again(Exception):  # noqa: N818  it carries an answer through the retry loop, it is no error
+    """An answer that asks to come again; `wait` is what it says, or None."""
+
+    def __init__(self, answer: Answer, wait: float | None) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+        self.wait = wait
+
+
+class Seams(Struct, frozen=True):
+    """What tests replace: the two clocks, sleeping, and a number in [0, 1)."""
+
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    sleep: Sleep = asyncio.sleep
+    jitter: Callable[[], float] = random.random
+
+
+class HttpClient:
+    """Requests to one service. Enter it before use; one event loop only."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        endpoint: str,
+        key: Secret,
+        limits: Limits,
+        environ: Mapping[str, str],
+        seams: Seams | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        self.service = service
+        self.requests = 0
+        self._endpoint = endpoint
+        self._key = key
+        self._limits = limits
+        self._environ = environ
+        self._seams = seams or Seams()
+        self._tls = tls or httpx.create_ssl_context
+        self._places = asyncio.Semaphore(max(1, limits.concurrency))
+        self._breaker = Breaker(clock=self._seams.clock)
+        self._pace = Pace(limits.requests, clock=self._seams.clock, sleep=self._seams.sleep)
+        # A listing counts against both limits where a service has one of its own for it.
+        self._listing = (
+            Pace(limits.listing, clock=self._seams.clock, sleep=self._seams.sleep) if limits.listing else None
+        )
+        self._shards: list[_Shard] = []
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        url = urlsplit(self._endpoint)
+        proxy = _proxy(url.scheme, url.hostname or "", self._environ)
+        verify: ssl.SSLContext | bool = self._tls() if url.scheme == "https" or proxy else False
+        total = max(1, self._limits.concurrency)
+        shards = -(-total // CONNECTIONS_PER_SHARD)
+        per_shard = -(-total // shards)
+        for _ in range(shards):
+            client = await self._stack.enter_async_context(self._client(per_shard, verify, proxy))
+            self._shards.append(_Shard(client))
+        return self
+
+    def _client(
+        self, connections: int, verify: ssl.SSLContext | bool, proxy: str | None
+    ) -> httpx.AsyncClient:
+        timeout = self._limits.timeout
+        failure = ""
+        try:
+            return httpx.AsyncClient(
+                verify=verify,
+                proxy=proxy,
+                trust_env=False,  # else it would look for proxies in the environment of the process
+                follow_redirects=False,  # a redirect must not carry the key anywhere
+                timeout=httpx.Timeout(min(READ_TIMEOUT, timeout), connect=min(CONNECT_TIMEOUT, timeout)),
+                limits=httpx.Limits(
+                    max_connections=connections,
+                    max_keepalive_connections=connections,
+                    keepalive_expiry=KEEPALIVE_EXPIRY,
+                ),
+                headers={
+                    "user-agent": f"pinrec/{__version__}",
+                    "accept": "application/json",
+                    "accept-encoding": "gzip",
+                },
+            )
+        except (ValueError, ImportError, httpx.InvalidURL):
+            failure = "the proxy that the environment names cannot be used"
+        raise UnreachableError(f"{self.service}: {failure}", service=self.service, hint="see HTTPS_PROXY")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+        self._shards.clear()
+
+    def redact(self, text: str) -> str:
+        """`text` without the key, for whatever a service said."""
+        return self._key.redact(text)
+
+    def retry_after(self, answer: Answer) -> float | None:
+        """Seconds that `answer` asks to wait, or None."""
+        return retry_after(answer.headers, self._seams.now())
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        repeat: bool,
+        listing: bool = False,
+        max_body: int = MAX_BODY,
+    ) -> Answer:
+        """The answer to `method` of `path` (encoded, with its query, beginning with a slash).
+
+        `repeat`: the request may be sent again after an answer of 5xx or none. A 429, and a failure that
+        proves that nothing was sent, are tried again in any case.
+        """
+        outcome = await self._attempt(method, path, body, repeat, listing, max_body)
+        if isinstance(outcome, Answer):
+            return outcome
+        return await self._again(outcome, method, path, body, repeat, listing, max_body)
+
+    async def _again(
+        self,
+        first: "_Again | ServiceError",
+        method: str,
+        path: str,
+        body: bytes | None,
+        repeat: bool,
+        listing: bool,
+        max_body: int,
+    ) -> Answer:
+        """The attempts after a first one that failed. Kept apart: nearly no request comes here."""
+        outcomes: list[Answer | _Again | ServiceError] = [first]
+
+        async def once() -> Answer:
+            outcome = (
+                outcomes.pop()
+                if outcomes
+                else await self._attempt(method, path, body, repeat, listing, max_body)
+            )
+            if isinstance(outcome, Answer):
+                return outcome
+            raise outcome
+
+        last: Answer | ServiceError
+        try:
+            last = await AsyncRetrying(
+                sleep=self._seams.sleep,
+                wait=self._wait,
+                stop=self._gives_up,
+                retry=lambda state: _may_repeat(state, repeat),
+                reraise=True,
+            )(once)
+        except _Again as again:
+            last = again.answer
+        except ServiceError as error:
+            error.__context__ = error.__cause__ = None
+            last = error
+        if isinstance(last, Answer):
+            return last
+        raise last
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter. Where the service said how long, its pace waits; the jitter spreads those who wait."""
+        backoff = min(MAX_BACKOFF, BACKOFF * 2.0 ** (state.attempt_number - 1))
+        return self._seams.jitter() * backoff
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, _Again) and error.answer.status == 429:
+            too_long = error.wait is not None and error.wait > MAX_PAUSE
+            return too_long or state.attempt_number >= ATTEMPTS_LIMITED
+        attempts = ATTEMPTS_REFUSED if isinstance(error, UnreachableError) else ATTEMPTS
+        late = state.seconds_since_start or 0.0
+        return state.attempt_number >= attempts or late >= MAX_RETRY_SECONDS
+
+    async def _attempt(
+        self, method: str, path: str, body: bytes | None, repeat: bool, listing: bool, max_body: int
+    ) -> "Answer | _Again | ServiceError":
+        async with self._places:
+            if not self._breaker.lets_through():
+                return _LeftAloneError(
+                    f"{self.service}: cannot be reached: it failed to answer {FAILURES} times in a row",
+                    service=self.service,
+                    hint=f"it is tried again after {COOL_DOWN:g} s",
+                )
+            await self._pace.turn()
+            if listing and self._listing:
+                await self._listing.turn()
+            outcome = await self._send(method, path, body, max_body)
+        if not isinstance(outcome, Answer):
+            # A body that is too long is an answer, whatever else it is.
+            if isinstance(outcome, ProtocolError):
+                self._breaker.answered()
+            else:
+                self._breaker.failed()
+            return outcome
+        self._breaker.answered()
+        pace = self._listing if listing and self._listing else self._pace
+        if outcome.status == 429 or (outcome.status >= 500 and repeat):
+            wait = retry_after(outcome.headers, self._seams.now())
+            if wait:
+                pace.pause(wait)
+            return _Again(outcome, wait)
+        if (wait := exhausted(outcome.headers, self._seams.now())) is not None:
+            pace.pause(wait)
+        return outcome
+
+    async def _send(
+        self, method: str, path: str, body: bytes | None, max_body: int
+    ) -> "Answer | ServiceError":
+        """One request on the wire. Failures are returned, so that no exception of httpx, which holds the
+        request and with it the key, becomes the context of one of ours."""
+        shard = min(self._shards, key=_busy) if len(self._shards) > 1 else self._shards[0]
+        headers = {"authorization": f"Bearer {self._key.reveal()}"}
+        if body is not None:
+            headers["content-type"] = "application/json"
+        self.requests += 1
+        shard.busy += 1
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                request = shard.client.build_request(
+                    method, self._endpoint + path, content=body, headers=headers
+                )
+                response = await shard.client.send(request, stream=True)
+                try:
+                    content = await _bounded(response, max_body)
+                finally:
+                    await response.aclose()
+                return Answer(response.status_code, response.headers, content)
+        except TimeoutError:
+            return self._lost(f"no answer within {self._limits.timeout:g} s")
+        except _BodyError as error:
+            return ProtocolError(f"{self.service}: {error}", service=self.service)
+        except _NOT_SENT as error:
+            return self._unreachable(_cause(error, self._key))
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            return self._lost(_cause(error, self._key))
+        finally:
+            shard.busy -= 1
+
+    def _unreachable(self, why: str) -> UnreachableError:
+        return UnreachableError(
+            f"{self.service}: cannot be reached: {why}",
+            service=self.service,
+            hint=f"is {self._endpoint} right, and is it up?",
+        )
+
+    def _lost(self, why: str) -> LostAnswerError:
+        return LostAnswerError(f"{self.service}: no answer that can be read: {why}", service=self.service)
+
+
+class _LeftAloneError(UnreachableError):
+    """The breaker is open; trying again at once would find it as it is."""
+
+
+class _Shard:
+    __slots__ = ("busy", "client")
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+        self.busy = 0
+
+
+def _busy(shard: _Shard) -> int:
+    return shard.busy
+
+
+class _BodyError(Exception):
+    pass
+
+
+async def _bounded(response: httpx.Response, limit: int) -> bytes:
+    """The decompressed body, of which never more than `limit` bytes are held."""
+    encoding = response.headers.get("content-encoding", "identity").strip().lower()
+    chunks = response.aiter_raw()
+    if encoding in ("gzip", "x-gzip"):
+        chunks = _gunzip(chunks, limit)
+    elif encoding not in ("", "identity"):
+        raise _BodyError("the answer is compressed in a way that was not asked for")
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise _BodyError(f"the answer is longer than {limit} bytes")
+        parts.append(chunk)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _gunzip(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    """httpx would inflate a chunk as far as it goes: 64 kB can be 64 MB."""
+    inflate = zlib.decompressobj(wbits=31)
+    async for chunk in chunks:
+        try:
+            yield inflate.decompress(chunk, limit + 1)
+        except zlib.error:
+            raise _BodyError("the answer is not the gzip that it says it is") from None
+    if not inflate.eof:
+        raise _BodyError("the answer ends too early")
+
+
+def _cause(error: Exception, key: Secret) -> str:
+    """What httpx says of a failure, in one line: its words for failed connections, ours for the rest."""
+    if isinstance(error, httpx.TimeoutException):
+        return {"ConnectTimeout": "connecting took too long", "PoolTimeout": "no free connection"}.get(
+            type(error).__name__, "it took too long"
+        )
+    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+        text = "".join(c if c.isprintable() else " " for c in str(error))[:200]
+        return key.redact(text) or type(error).__name__
+    return "the connection broke" if isinstance(error, httpx.TransportError) else type(error).__name__
+
+
+def _may_repeat(state: RetryCallState, repeat: bool) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _Again):
+        return True
+    if isinstance(error, UnreachableError):
+        return not isinstance(error, _LeftAloneError)
+    return repeat and isinstance(error, LostAnswerError)
+
+
+def _proxy(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy for `host` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. Never one for this machine."""
+    if host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1":
+        return None
+    named = {name.lower(): value for name, value in environ.items() if value}
+    proxy = named.get(f"{scheme}_proxy") or named.get("all_proxy")
+    direct = [name.strip().lstrip(".") for name in named.get("no_proxy", "").split(",") if name.strip()]
+    if not proxy or any(name in ("*", host) or host.endswith(f".{name}") for name in direct):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def shared_tls() -> Callable[[], ssl.SSLContext]:
+    """One TLS context for all who ask, made when the first does: reading the CA bundle takes 20 ms."""
+    made: list[ssl.SSLContext] = []
+
+    def get() -> ssl.SSLContext:
+        if not made:
+            made.append(httpx.create_ssl_context())
+        return made[0]
+
+    return get
