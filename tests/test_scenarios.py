@@ -17,7 +17,9 @@ UPDATE = os.environ.get("UPDATE_SCENARIOS") == "1"
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*.yaml")), ids=lambda p: p.stem)
-def test_scenario(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scenario(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = load(path)
     stage = Stage(data, tmp_path, monkeypatch, capsys)
     options = data.get("options", "").split()
@@ -52,5 +54,15 @@ def _write(path: Path, data: dict[str, Any], seen: dict[str, Any]) -> None:
 def test_there_is_a_scenario_for_every_guard() -> None:
     """A guard without a scenario is a promise that nobody checks."""
     told = "\n".join(load(p).get("plan", "") + load(p)["about"] for p in HERE.glob("*.yaml"))
-    for guard in ("empty", "incomplete", "deletes", "replaces", "last-copy", "protected", "shrank", "disjoint", "unknown"):
+    for guard in (
+        "empty",
+        "incomplete",
+        "deletes",
+        "replaces",
+        "last-copy",
+        "protected",
+        "shrank",
+        "disjoint",
+        "unknown",
+    ):
         assert guard in told, guard

@@ -25,9 +25,7 @@ class Indiscreet:
         if not self.status or (request.method == "GET" and self.status >= 500):
             return None
         body = f'{{"error":{{"reason":"BAD {CANARY}","details":"Authorization: Bearer {CANARY}"}}}}'.encode()
-        return Answer(
-            status=self.status, body=body, headers={"content-type": "application/json"}
-        )
+        return Answer(status=self.status, body=body, headers={"content-type": "application/json"})
 
     def after(self, request: Received, answer: Answer) -> Fault | None:
         return None

@@ -52,7 +52,8 @@ def _lines(error: BaseException) -> Iterator[str]:
             yield f"  {terminal(str(problem))}"
     elif isinstance(error, PinrecError):
         service = f"{error.service}: " if isinstance(error, ServiceError) and error.service else ""
-        yield f"pinrec: {terminal(clip(service + error.message, 2000))}"
+        message = error.message if error.message.startswith(service) else service + error.message
+        yield f"pinrec: {terminal(clip(message, 2000))}"
         if error.hint:
             yield f"  → {terminal(error.hint)}"
     elif isinstance(error, OSError):

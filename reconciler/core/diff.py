@@ -99,13 +99,25 @@ class Index(Struct, frozen=True, kw_only=True):
     def of(cls, remotes: Iterable[Remote], wanted: Mapping[str, Desired]) -> "Index":
         by_name: dict[str, list[Remote]] = {}
         by_cid: dict[str, list[Remote]] = {}
+        # setdefault would make a list for each of a million pins only to throw it away.
         for pin in remotes:
+            cid = pin.cid.canonical
+            if cid in by_cid:
+                by_cid[cid].append(pin)
+            else:
+                by_cid[cid] = [pin]
             if pin.mine:
-                by_name.setdefault(pin.name, []).append(pin)
-            by_cid.setdefault(pin.cid.canonical, []).append(pin)
+                if pin.name in by_name:
+                    by_name[pin.name].append(pin)
+                else:
+                    by_name[pin.name] = [pin]
         wanted_by: dict[str, list[str]] = {}
         for name, entry in wanted.items():
-            wanted_by.setdefault(entry.cid.canonical, []).append(name)
+            cid = entry.cid.canonical
+            if cid in wanted_by:
+                wanted_by[cid].append(name)
+            else:
+                wanted_by[cid] = [name]
         return cls(by_name=by_name, by_cid=by_cid, wanted_by=wanted_by)
 
 

@@ -89,11 +89,31 @@ def classifier(
     """
     cids = {d.cid.canonical: d.cid for d in wanted.values()}
     metas: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    known_cid, unmarked, owner_key = cids.get, not rules.adopt, META_OWNER
+    known_cid, known_name, unmarked, owner_key = cids.get, wanted.get, not rules.adopt, META_OWNER
+    plain_marks = frozenset() if rules.ignore else rules.owners
+    marks = {owner: {owner_key: owner} for owner in rules.owners}
 
     def classify(pin: PinStatus) -> None:
         body = pin.pin
         listed = body.name or ""
+        if body.meta is not None and len(body.meta) == 1 and body.meta.get(owner_key) in plain_marks:
+            # Nearly every pin of a settled account: marked as ours and nothing else, under a wanted name.
+            entry, cid = known_name(listed), known_cid(body.cid)
+            if entry is not None and cid is not None and not listed.startswith(PREFIX_ROOT):
+                keep(
+                    Remote(
+                        requestid=pin.requestid,
+                        cid=cid,
+                        name=entry.name,
+                        listed_name=entry.name,
+                        status=pin.status,
+                        created=pin.created,
+                        owner=Owner.OURS,
+                        meta=marks[body.meta[owner_key]],
+                        info=pin.info or _NO_META if pin.status == "failed" else _NO_META,
+                    )
+                )
+                return
         meta = body.meta or _NO_META
         prefix, rest = split_name(listed)
         cid = known_cid(body.cid)
@@ -112,7 +132,7 @@ def classifier(
         if meta:
             content = tuple(sorted(meta.items()))
             meta = metas.setdefault(content, meta)
-        entry = wanted.get(name)
+        entry = known_name(name)
         keep(
             Remote(
                 requestid=pin.requestid,

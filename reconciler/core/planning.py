@@ -1,6 +1,6 @@
 """The plan from what is desired and what was observed: diff, guard, and put in order. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -252,9 +252,11 @@ def fingerprint(pins: Iterable[Remote]) -> tuple[Fingerprint, ...]:
 
 
 def fingerprints(
-    actions: Iterable[Action], snapshot: Snapshot, diffs: Mapping[str, ServiceDiff]
+    actions: Sequence[Action], snapshot: Snapshot, diffs: Mapping[str, ServiceDiff]
 ) -> dict[str, tuple[Fingerprint, ...]]:
     """What was there under every key that a change touches; with one pin per CID, of that CID too."""
+    if all(isinstance(a, Keep | Blocked) for a in actions):
+        return {}
     under: dict[str, dict[str, list[Remote]]] = {}
     of_cid: dict[str, dict[Cid, list[Remote]]] = {}
     for name, diff in diffs.items():

@@ -45,7 +45,8 @@ async def make_plan(
     stamp = Stamp(
         pinrec=__version__,
         id=ctx.new_id(),
-        created=f"{ctx.now:%Y-%m-%dT%H:%M:%SZ}",
+        # To the microsecond: a run that ended in the same second has not "changed these keys since".
+        created=f"{ctx.now:%Y-%m-%dT%H:%M:%S.%fZ}",
         digest=digest(manifest, resolved),
         resolved=dict(resolved),
     )

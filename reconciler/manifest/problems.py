@@ -49,6 +49,10 @@ class Problems:
     def __bool__(self) -> bool:
         return bool(self._findings or self._placed)
 
+    def file(self, file: str) -> None:
+        """Files are shown in the order in which they were first named."""
+        self._files.setdefault(file, len(self._files))
+
     def at(
         self,
         document: Document,
@@ -60,14 +64,14 @@ class Problems:
         quote: bool = False,
     ) -> None:
         """At a node, or at its key. `quote`: the hint shows the scalar as it was written, in quotes."""
-        self._files.setdefault(document.file, len(self._files))
+        self.file(document.file)
         self._findings.append(
             _Finding(document=document, path=path, message=message, hint=hint, at_key=at_key, quote=quote)
         )
 
     def add(self, problem: Problem) -> None:
         """Whose place is known."""
-        self._files.setdefault(problem.file, len(self._files))
+        self.file(problem.file)
         self._placed.append(problem)
 
     def count(self, more: int) -> None:
@@ -120,7 +124,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 
     # Case is the likeliest slip in camelCase keys, and difflib thinks little of it.
     by_case = [k for k in known if k.lower() == word.lower()]
-    near = by_case or get_close_matches(word, known, n=1, cutoff=0.7)
+    near = by_case or get_close_matches(word, known, n=1, cutoff=0.65)
     if near:
         return f"did you mean {near[0]}?"
     return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

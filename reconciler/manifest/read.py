@@ -89,6 +89,7 @@ class _Reading:
     def _document(self, text: str, *, file: str, base: str, chain: tuple[str, ...]) -> None:
         """Read one file, then what it includes. `chain` are the files that led here."""
         main = not chain
+        self.problems.file(file)
         try:
             loaded = load(text)
         except YamlSyntaxError as error:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.sandbox.failure import FailureError
@@ -93,12 +93,14 @@ class Door:
             query=scope["query_string"].decode("latin-1"),
             body=body,
         )
-        answer = await self._answer(scope, request)
+        answer: Answer | None
+        try:
+            answer = await self._answer(scope, request)
+        except Exception:  # noqa: BLE001 (the outermost handler: whatever broke, the client gets a Failure)
+            _log.exception("%s %s", request.method, request.path)
+            answer = _BROKEN
         if len(body) > _LOGGED_BODY:
-            request = Received(
-                number=request.number, time=request.time, method=request.method, path=request.path,
-                query=request.query, body=body[:_LOGGED_BODY],
-            )  # fmt: skip
+            request = structs.replace(request, body=body[:_LOGGED_BODY])
         self._log.add(Record(request=request, status=answer.status if answer else 0))
         if answer:
             await _send(send, answer)
@@ -134,11 +136,7 @@ class Door:
             else:
                 parts.append(message.get("body", b""))
 
-        try:
-            await self._app(scope, receive, send)
-        except Exception:  # noqa: BLE001 (the outermost handler: whatever broke, the client gets a Failure)
-            _log.exception("%s %s", scope["method"], scope["path"])
-            return _BROKEN
+        await self._app(scope, receive, send)
         return Answer(status=status, body=b"".join(parts), headers=headers)
 
 

@@ -175,8 +175,11 @@ class _Running:
         self._thread.join()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        finally:
+            self._started.set()  # whatever went wrong, nobody waits for ever
 
     async def _serve(self) -> None:
         self._task = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
@@ -193,7 +196,8 @@ class _Running:
 
     def _abort(self, client: tuple[str, int]) -> None:
         for connection in list(self._server.server_state.connections):
-            if connection.transport.get_extra_info("peername")[:2] == client:
+            peer = connection.transport.get_extra_info("peername")
+            if peer and peer[:2] == client:
                 connection.transport.abort()
 
 

@@ -117,13 +117,13 @@ def connect(path: str | None) -> sqlite3.Connection:
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {_VERSION}")
         db.execute("COMMIT")
-    except sqlite3.OperationalError as e:
+    except StoreError:
+        db.close()
+        raise
+    except sqlite3.Error as e:
         db.close()
         why = "another sandbox is using it" if "locked" in str(e) else str(e)
         raise StoreError(f"{path}: {why}") from None
-    except (sqlite3.Error, StoreError) as e:
-        db.close()
-        raise StoreError(str(e) if isinstance(e, StoreError) else f"{path}: {e}") from None
     return db
 
 

@@ -13,8 +13,9 @@ from msgspec import Struct
 from reconciler.core.cid import Cid, CidError, canonical, spellings
 from reconciler.core.model import STATUSES, PinStatus
 from reconciler.core.profile import Profile
-from reconciler.services.listing import SMALLEST_CAP, sweep
+from reconciler.services.listing import sweep
 from reconciler.services.protocol import Page, PinningService, Query
+from reconciler.services.reader import SMALLEST_CAP
 
 LIMIT: Final = 100
 #: Longer accounts are not read for one pin: 20 pages.

@@ -13,7 +13,7 @@ _KNOWN = frozenset(STATUSES)
 
 class _Results(Struct, frozen=True, gc=False):
     count: int
-    results: list[PinStatus] | None = None
+    results: list[PinStatus] | None
 
 
 _results = msgspec.json.Decoder(_Results)

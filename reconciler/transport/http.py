@@ -9,11 +9,11 @@ ProtocolError      the answer is too long, or is not what its headers say
 """
 
 import asyncio
+import logging
 import random
 import ssl
 import time
-import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
@@ -26,8 +26,10 @@ from tenacity import AsyncRetrying, RetryCallState
 from reconciler import __version__
 from reconciler.core.errors import LostAnswerError, ProtocolError, ServiceError, UnreachableError
 from reconciler.core.manifest import Limits
+from reconciler.transport.body import BodyError, read_body
 from reconciler.transport.breaker import COOL_DOWN, FAILURES, Breaker
 from reconciler.transport.pace import MAX_PAUSE, Pace, Sleep, exhausted, retry_after
+from reconciler.transport.proxy import proxy_for
 from reconciler.transport.secret import Secret
 
 #: httpx 0.28 slows down with the number of connections in one pool and collapses above 32 of them (httpcore
@@ -45,6 +47,9 @@ ATTEMPTS_LIMITED: Final = 8
 MAX_RETRY_SECONDS: Final = 60.0
 BACKOFF: Final = 0.5
 MAX_BACKOFF: Final = 20.0
+
+# At DEBUG it writes down the headers of answers, and there are services that echo the key.
+logging.getLogger("httpcore").setLevel(logging.INFO)
 
 _NOT_SENT = (
     httpx.ConnectError,
@@ -121,7 +126,7 @@ class HttpClient:
 
     async def __aenter__(self) -> Self:
         url = urlsplit(self._endpoint)
-        proxy = _proxy(url.scheme, url.hostname or "", self._environ)
+        proxy = proxy_for(url.scheme, url.hostname or "", self._environ)
         verify: ssl.SSLContext | bool = self._tls() if url.scheme == "https" or proxy else False
         total = max(1, self._limits.concurrency)
         shards = -(-total // CONNECTIONS_PER_SHARD)
@@ -297,13 +302,13 @@ class HttpClient:
                 )
                 response = await shard.client.send(request, stream=True)
                 try:
-                    content = await _bounded(response, max_body)
+                    content = await read_body(response, max_body)
                 finally:
                     await response.aclose()
                 return Answer(response.status_code, response.headers, content)
         except TimeoutError:
             return self._lost(f"no answer within {self._limits.timeout:g} s")
-        except _BodyError as error:
+        except BodyError as error:
             return ProtocolError(f"{self.service}: {error}", service=self.service)
         except _NOT_SENT as error:
             return self._unreachable(_cause(error, self._key))
@@ -339,40 +344,6 @@ def _busy(shard: _Shard) -> int:
     return shard.busy
 
 
-class _BodyError(Exception):
-    pass
-
-
-async def _bounded(response: httpx.Response, limit: int) -> bytes:
-    """The decompressed body, of which never more than `limit` bytes are held."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    chunks = response.aiter_raw()
-    if encoding in ("gzip", "x-gzip"):
-        chunks = _gunzip(chunks, limit)
-    elif encoding not in ("", "identity"):
-        raise _BodyError("the answer is compressed in a way that was not asked for")
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > limit:
-            raise _BodyError(f"the answer is longer than {limit} bytes")
-        parts.append(chunk)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-async def _gunzip(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
-    """httpx would inflate a chunk as far as it goes: 64 kB can be 64 MB."""
-    inflate = zlib.decompressobj(wbits=31)
-    async for chunk in chunks:
-        try:
-            yield inflate.decompress(chunk, limit + 1)
-        except zlib.error:
-            raise _BodyError("the answer is not the gzip that it says it is") from None
-    if not inflate.eof:
-        raise _BodyError("the answer ends too early")
-
-
 def _cause(error: Exception, key: Secret) -> str:
     """What httpx says of a failure, in one line: its words for failed connections, ours for the rest."""
     if isinstance(error, httpx.TimeoutException):
@@ -392,18 +363,6 @@ def _may_repeat(state: RetryCallState, repeat: bool) -> bool:
     if isinstance(error, UnreachableError):
         return not isinstance(error, _LeftAloneError)
     return repeat and isinstance(error, LostAnswerError)
-
-
-def _proxy(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy for `host` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY. Never one for this machine."""
-    if host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1":
-        return None
-    named = {name.lower(): value for name, value in environ.items() if value}
-    proxy = named.get(f"{scheme}_proxy") or named.get("all_proxy")
-    direct = [name.strip().lstrip(".") for name in named.get("no_proxy", "").split(",") if name.strip()]
-    if not proxy or any(name in ("*", host) or host.endswith(f".{name}") for name in direct):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def shared_tls() -> Callable[[], ssl.SSLContext]:

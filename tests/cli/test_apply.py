@@ -48,6 +48,29 @@ def test_a_saved_plan_asks_nothing_and_does_exactly_that(world: World) -> None:
     assert world.there() == {"website": A}
 
 
+def test_what_came_up_after_a_plan_was_saved_is_listed_and_left(world: World) -> None:
+    world.manifest(f"name: a, cid: {A}", f"name: b, cid: {B}")
+    world.run("apply", "--yes")
+    world.manifest(f"name: a, cid: {C}", f"name: b, cid: {B}")
+    world.run("plan", "--out", "plan.json")
+    gone = world.api("GET", "/pins?name=b")["results"][0]["requestid"]
+    world.api("DELETE", f"/pins/{gone}")
+    result = world.run("apply", "plan.json")
+    assert result.code == 0
+    assert "Not in the saved plan, and left for the next one: 1 newer difference\n  + box b\n" in result.err
+    assert world.there() == {"a": C}
+
+
+def test_a_saved_plan_of_another_owner(world: World) -> None:
+    world.manifest(f"name: website, cid: {A}")
+    world.run("plan", "--out", "plan.json")
+    path = world.place / "pinrec.yaml"
+    path.write_text(path.read_text().replace("name: acme", "name: other"))
+    result = world.run("apply", "plan.json")
+    assert result.code == 64
+    assert "the saved plan is of acme, the manifest of other" in result.err
+
+
 def test_a_saved_plan_of_another_manifest_is_stale(world: World) -> None:
     world.manifest(f"name: website, cid: {A}")
     world.run("plan", "--out", "plan.json")
@@ -215,6 +238,17 @@ def test_destroy_asks_for_the_name_of_the_owner(world: World) -> None:
     assert (code, world.there()) == (1, {"website": A})
     code, _ = on_terminal(world, "destroy", answer="acme\n")
     assert (code, world.there()) == (0, {})
+
+
+def test_unlock_asks(world: World) -> None:
+    world.manifest()
+    lock = Lock(Path(os.environ["PINREC_STATE_DIR"]), "acme")
+    with lock.hold(what="apply"):
+        code, seen = on_terminal(world, "unlock", answer="n\n")
+        assert (code, "Left as it is." in seen) == (1, True)
+        assert lock.holder() is not None
+        assert on_terminal(world, "unlock", answer="y\n")[0] == 0
+        assert lock.holder() is None
 
 
 # --- signals ----------------------------------------------------------------------------------------------------

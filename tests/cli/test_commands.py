@@ -74,6 +74,11 @@ def _owner(text: str) -> str:
     return found[1]
 
 
+def test_init_has_nowhere_to_write_to(world: World) -> None:
+    assert world.run("init", "-f", "-").code == 64
+    assert world.run("init", "-f", "no/such/pinrec.yaml").code == 1
+
+
 def test_init_takes_a_name_and_refuses_a_bad_one(world: World) -> None:
     assert world.run("init", "--name", "Not an owner").code == 64
     assert world.run("init", "--name", "acme-site").code == 0
@@ -253,6 +258,21 @@ def test_unlock_shows_the_holder_and_needs_a_yes(world: World) -> None:
         assert lock.holder() is None
 
 
+def test_a_suspended_service_is_observed_and_not_called_drifted(world: World) -> None:
+    world.manifest(f"name: a, cid: {A}")
+    path = world.place / "pinrec.yaml"
+    path.write_text(path.read_text().replace("preset: sandbox", "preset: sandbox, state: suspended"))
+    result = world.run("status")
+    assert result.code == 0
+    assert re.search(r"box +suspended", result.out)
+    assert world.run("apply", "--yes").code == 0
+    assert world.there() == {}
+
+
+def test_version_for_a_bug_report(world: World) -> None:
+    assert "Python 3." in world.run("version", "-v").out
+
+
 # --- sandbox, demo ----------------------------------------------------------------------------------------------
 
 
@@ -284,6 +304,13 @@ def test_the_sandbox_says_how_to_use_it_and_stops_on_a_signal(world: World) -> N
 def test_the_sandbox_of_others_needs_a_key_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["sandbox", "--host", "0.0.0.0"]) == 64
     assert "--token" in capsys.readouterr().err
+
+
+def test_a_store_that_is_none_is_one_line(world: World) -> None:
+    (world.place / "store.db").write_text("this is no database, and never was one")
+    result = world.run("sandbox", "--port", "0", "--store", "store.db")
+    assert result.code == 1
+    assert result.err.startswith("pinrec: --store store.db: ")
 
 
 def test_a_port_that_is_taken_is_one_line(world: World) -> None:

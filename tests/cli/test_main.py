@@ -119,6 +119,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_on_demand(capsys: pytest.Capture
         (PinrecError("no", hint="do x"), 1, "pinrec: no\n  → do x\n"),
         (StalePlanError("old"), 5, "pinrec: old\n"),
         (ServiceError("503", service="box"), 3, "pinrec: box: 503\n"),
+        (ServiceError("box: 503", service="box"), 3, "pinrec: box: 503\n"),
         (
             ManifestError([Problem(file="a", line=1, column=2, message="m", hint="h")]),
             64,

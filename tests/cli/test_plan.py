@@ -80,6 +80,25 @@ def test_out_to_nowhere_is_one_line(world: World) -> None:
     assert result.err == "pinrec: no/such/plan.json: No such file or directory\n"
 
 
+def test_out_that_fails_leaves_nothing_half_written(world: World) -> None:
+    world.manifest(f"name: website, cid: {A}")
+    (world.place / "plan.json").mkdir()
+    result = world.run("plan", "--out", "plan.json")
+    assert result.code == 1
+    assert result.err == "pinrec: plan.json: Is a directory\n"
+    assert {p.name for p in world.place.iterdir()} == {"pinrec.yaml", "plan.json"}
+
+
+def test_a_step_summary_that_cannot_be_written_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(world.place / "no/such/file"))
+    world.manifest(f"name: website, cid: {A}")
+    result = world.run("plan", "--format", "github")
+    assert result.code == 0
+    assert result.err == "pinrec: the step summary could not be written: No such file or directory\n"
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -111,7 +130,7 @@ def test_a_dead_service_is_told_and_exits_3(world: World) -> None:
     )
     result = world.run("plan")
     assert result.code == 3
-    assert "dead  could not be reached" in result.out
+    assert "dead  nothing is known of it: " in result.out
     assert "+ website" in result.out
 
 

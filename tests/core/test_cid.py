@@ -308,6 +308,10 @@ INVALID = [
     "k_51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8",
     "k٥1qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8",
     "f 0155122000000000000000000000000000000000000000000000000000000000000000",
+    # A digit that fills no byte, though all its bits are 0; leading zero digits are leading zero bytes.
+    spelled(b"\x01\x55\x00\x01a")["base32"] + "a",
+    "k0" + spelled(b"\x01\x55\x00\x01a")["base36"][1:],
+    "z1" + spelled(b"\x01\x55\x00\x01a")["base58btc"][1:],
     # base64url, which some tools print peer ids in.
     "uAXASIAAA",
 ]

@@ -33,7 +33,10 @@ class Folder:
         return load_manifest(self.write(name, text))
 
     def pins(self, text: str) -> Manifest:
-        """The manifest of two services, a (the default) and b, with these items of `pins`, from line 8 on, or 9 after a line break."""
+        """The manifest of two services, a (the default) and b, with these items of `pins`.
+
+        They begin in line 8, or in line 9 if `text` begins with a line break.
+        """
         return self.load(HEAD + "pins:\n" + dedent(text))
 
     def problems(self, text: str, *, name: str = "pinrec.yaml") -> list[str]:

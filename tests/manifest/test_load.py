@@ -187,17 +187,16 @@ def test_keys(folder, key: str, expected: SecretRef) -> None:
     [
         ("preset: pinata", "pinata", "meta"),
         ("preset: 4everland", "4everland", "prefix"),
-        ("{preset: 4everland, ownership: meta}", "4everland", "meta"),
+        ("preset: 4everland, ownership: meta", "4everland", "meta"),
         ("preset: functionland", "unknown", "meta"),
         ("endpoint: https://x.example", "unknown", "meta"),
-        ("{endpoint: https://x.example, profile: helia}", "helia", "meta"),
-        ("{endpoint: https://x.example, profile: 4everland}", "4everland", "prefix"),
-        ("{preset: pinata, profile: {meta: dropped}}", "pinata", "prefix"),
+        ("endpoint: https://x.example, profile: helia", "helia", "meta"),
+        ("endpoint: https://x.example, profile: 4everland", "4everland", "prefix"),
+        ("preset: pinata, profile: {meta: dropped}", "pinata", "prefix"),
     ],
 )
 def test_profile_and_ownership(folder, service: str, profile: str, ownership: str) -> None:
-    fields = service.strip("{}")
-    manifest = folder.load(f"version: 1\nname: a\nservices: {{s: {{{fields}, key: {{env: S}}}}}}\n")
+    manifest = folder.load(f"version: 1\nname: a\nservices: {{s: {{{service}, key: {{env: S}}}}}}\n")
     got = manifest.services["s"]
     assert (got.profile.name, got.ownership) == (profile, ownership)
 

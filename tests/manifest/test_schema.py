@@ -181,6 +181,31 @@ def test_the_whole_check_is_the_schema(pins: list[object], rest: dict[str, objec
     assert ours == theirs
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"cid": "x", "meta": {"": "y"}},
+        {"cid": "x", "meta": {"pinrec": "y"}},
+        {"cid": "x", "meta": {"a": None}},
+        {"cid": "x", "meta": {f"k{i}": "" for i in range(991)}},
+        {"cid": "x", "expires": "2027-06-30\n"},
+        {"cid": "x", "expires": "٢٠٢٧-٠٦-٣٠"},
+        {"cid": "x", "protect": 1},
+        {"cid": "x", "protect": 0.0},
+        {"cid": "x", "origins": [str(i) for i in range(21)]},
+        {"cid": "x", "services": ["a", "a"]},
+        {"cid": "x", "services": []},
+        {"cid": ""},
+        {"cid": "x", "name": ""},
+        {"cid": "x", "nmae": "y"},
+        {"name": "x"},
+    ],
+)
+def test_edges_are_refused_by_both(item: object) -> None:
+    assert not accept(item)
+    assert list(VALIDATOR.descend(item, {"$ref": "#/definitions/item"}))
+
+
 def test_the_shortcut_takes_the_common_shapes() -> None:
     """Or it is none: 100,000 items cost jsonschema three seconds."""
     for item in (

@@ -80,6 +80,12 @@ def test_combining_marks_cannot_paint_over_other_lines() -> None:
     assert sum(map(unicodedata.combining, escape.terminal("z" + "\u0301" * 100))) <= 4 * 230
 
 
+def test_columns_are_counted_as_a_terminal_shows_them() -> None:
+    assert [escape.cells(t) for t in ("abc", "日本", "é", "e\u0301", "→")] == [3, 4, 1, 1, 1]
+    assert escape.pad("日本", 6) == "日本  "
+    assert escape.pad("too long", 3) == "too long"
+
+
 def test_ordinary_names_stay_as_they_are() -> None:
     for name in ("website", "docs/2027-01", "bücher", "日本語", "a_b-c.d@1"):
         assert escape.terminal(name) == escape.quoted(name) == name

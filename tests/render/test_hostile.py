@@ -2,15 +2,23 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cli.render import FORMATS, render_plan, render_report
+from reconciler.cli.render import FORMATS, history, render_plan, render_report
+from reconciler.cli.render.explain import explanations
+from reconciler.cli.render.live import LiveRows
+from reconciler.core.cid import Cid
+from reconciler.core.explain import Explanation
+from reconciler.core.model import Owner, PinBody, PinStatus, Remote
 from reconciler.core.plan import Plan
-from reconciler.core.report import Outcome, Report
+from reconciler.core.report import Outcome, Report, ServiceReport
+from reconciler.engine.journal import OutcomeRow, RunRow
 
 NASTY = (
     "x\n  + forged  bafy  not there yet",
@@ -46,7 +54,12 @@ def hostile_plan(make: Callable[..., Plan], text: str) -> Plan:
         msgspec.structs.replace(f, message=text, keys=(text,), override=text) for f in base.findings
     )
     return msgspec.structs.replace(
-        base, actions=tuple(actions), services=services, findings=findings, notes=(text,)
+        base,
+        actions=tuple(actions),
+        services=services,
+        findings=findings,
+        notes=(text,),
+        resolved={text: text},
     )
 
 
@@ -92,10 +105,95 @@ def test_any_text(plan: Callable[..., Plan], form: str, text: str) -> None:
 def test_a_report_full_of_it(report: Callable[..., Report], form: str, text: str) -> None:
     def made(value: str) -> Report:
         outcomes = (Outcome(service="s", name=value, action="add", result="failed", cid=value, why=value),)
-        return report(outcomes=outcomes, second_writer=(value,))
+        services = (ServiceReport(service="s", requests=1, stopped=value, notes=(value,)),)
+        return report(outcomes=outcomes, services=services, second_writer=(value,))
 
     expected = len(lines_of(render_report(made("tame"), form)))
     check(render_report(made(text), form), form, expected)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "ndjson"])
+@pytest.mark.parametrize("text", NASTY)
+def test_live_pins_full_of_it(form: Any, text: str) -> None:
+    def made(value: str) -> str:
+        body = PinBody(cid=value, name=value, meta={value: value}, origins=[value])
+        pin = PinStatus(
+            requestid=value, status=value, created=value, pin=body, delegates=[value], info={value: value}
+        )
+        rows = LiveRows(form, ("s",), verbose=True)
+        return rows.begin() + rows.page("s", [pin]) + rows.end()
+
+    check(made(text), form, len(lines_of(made("tame"))))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("text", NASTY)
+def test_an_explanation_full_of_it(plan: Callable[..., Plan], form: Any, text: str) -> None:
+    def made(value: str) -> str:
+        remote = Remote(
+            requestid=value,
+            cid=Cid(text=value, canonical=value),
+            name=value,
+            listed_name=f"{value}2",
+            status=value,
+            created=value,
+            owner=Owner.OTHER,
+            meta={value: value},
+            info={value: value},
+        )
+        told = hostile_plan(plan, value)
+        return explanations(
+            [
+                Explanation(
+                    service="s",
+                    name=value,
+                    desired=None,
+                    remotes=(remote,),
+                    steps=(value,),
+                    actions=told.actions,
+                    findings=told.findings,
+                )
+            ],
+            form,
+        )
+
+    check(made(text), form, len(lines_of(made("tame"))))
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.parametrize("text", NASTY)
+def test_history_full_of_it(form: Any, text: str) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def made(value: str) -> str:
+        run = RunRow(
+            id=value,
+            owner=value,
+            plan=value,
+            what=value,
+            started=at,
+            ended=None,
+            exit_code=None,
+            counts={value: 1},
+            host=value,
+            pid=1,
+            pinrec=value,
+        )
+        row = OutcomeRow(
+            run=value,
+            seq=1,
+            at=at,
+            service=value,
+            name=value,
+            action=value,
+            cid=value,
+            requestid=value,
+            result=value,
+            why=value,
+        )
+        return history.runs([run], form) + history.one(run, [row], form)
+
+    check(made(text), form, len(lines_of(made("tame"))))
 
 
 def test_json_gives_the_name_back_as_it_was(plan: Callable[..., Plan]) -> None:

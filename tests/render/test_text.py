@@ -28,8 +28,8 @@ cluster  2 unchanged, 1 waiting, 1 held, 9 pins there, 4 of them ours
   ! "data/a b"    bafkrei…m2devei4  failed; tried anew  [datasets.txt:7]
   = logo          bafybei…y55fbzdi  held, not ours; `adopt` takes it over  [pinrec.yaml:40]
   = news          bafybei…y55fbzdi  waiting: accepted by the service, not pinned yet  [pinrec.yaml:44]
-  · releases/1.0  bafybei…ywqhcjze  delete blocked: protected by releases/*
-      → add `unprotect: [releases/1.0]` to the manifest
+  · releases/1.0  bafybei…ywqhcjze  delete blocked: protected by releases/* \
+→ add `unprotect: [releases/1.0]` to the manifest
 
 Findings
   [protected] cluster: 1 delete is blocked: the name is protected
@@ -56,6 +56,15 @@ def test_everything_at_once(plan: MakePlan) -> None:
 def test_text_is_rendered_from_the_json_alone(plan: MakePlan) -> None:
     again = msgspec.json.decode(render_plan(plan(), "json"), type=Plan)
     assert render_plan(again) == WHOLE
+
+
+def test_cids_that_a_build_left_are_shown_with_where_they_were_found(plan: MakePlan) -> None:
+    made = plan(resolved={"env: SITE_CID": "bafyfoo", "file: dist.cid": "bafybar"})
+    assert (
+        "CIDs from outside the manifest\n  env: SITE_CID = bafyfoo\n  file: dist.cid = bafybar\n"
+        in render_plan(made)
+    )
+    assert "- `env: SITE_CID` is `bafyfoo`\n" in render_plan(made, "markdown")
 
 
 def test_colour_adds_nothing_but_colour(plan: MakePlan) -> None:
@@ -97,7 +106,7 @@ QUIET = ServicePlan(service="here", seen=3, ours=3, unchanged=3)
                     ServicePlan(service="there", reachable=False, complete=False, why="refused"),
                 )
             },
-            "Nothing can be done now: there could not be reached; 3 unchanged.",
+            "Nothing can be done now: nothing is known of there; 3 unchanged.",
         ),
         (
             {"services": (ServicePlan(service="here", complete=False, why="page 2 is page 1 again"),)},
@@ -129,6 +138,13 @@ QUIET = ServicePlan(service="here", seen=3, ours=3, unchanged=3)
         (
             {"actions": (Add(service="here", name="a", cid="bafy", reason="absent"),)},
             "Plan: 1 to add, 0 to replace, 0 to delete; 3 unchanged.",
+        ),
+        (
+            {
+                "actions": (Add(service="here", name="a", cid="bafy", reason="absent"),),
+                "services": (ServicePlan(service="here"), ServicePlan(service="there", reachable=False)),
+            },
+            "Plan: 1 to add, 0 to replace, 0 to delete; nothing is known of there.",
         ),
     ],
 )

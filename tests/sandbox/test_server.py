@@ -1,14 +1,16 @@
 """Starting, stopping, faults, and the memory of requests."""
 
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from reconciler.sandbox import Answer, Delay, Drop, Fault, Latency, Received, Sandbox, serve
+from reconciler.sandbox import Answer, Delay, Drop, Fault, Latency, Pin, Received, Sandbox, serve
 
 TOKEN = "first-token"
 CidOf = Callable[[int], str]
@@ -174,14 +176,28 @@ def test_no_thread_stays_behind() -> None:
     assert threading.active_count() == before
 
 
-def test_a_defect_is_a_failure_too_and_is_logged(
-    sandbox: Sandbox, api: httpx.Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sandbox.store, "read", lambda *_: 1 / 0)
-    answer = api.get("/pins")
-    assert answer.status_code == 500
-    assert answer.json()["error"]["reason"] == "INTERNAL_SERVER_ERROR"
+def test_a_defect_is_a_failure_too_and_is_logged(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
+    """So a test's own mistake in its faults does not look like the service's."""
+
+    def broken(request: Received) -> Fault | None:
+        raise ZeroDivisionError
+
+    with Sandbox([TOKEN], faults=Script(before=broken)) as running, talk(running) as api:
+        answer = api.get("/pins")
+        assert answer.status_code == 500
+        assert answer.json()["error"]["reason"] == "INTERNAL_SERVER_ERROR"
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_fill_that_cannot_be_done_changes_nothing(sandbox: Sandbox, api: httpx.Client, cid: CidOf) -> None:
+    sandbox.store.put(TOKEN, cid(1), created="2026-01-01T00:00:00.003Z")
+    before = sandbox.store.all(TOKEN)
+    with pytest.raises(sqlite3.IntegrityError):
+        sandbox.store.fill(TOKEN, [Pin(cid=cid(n)) for n in range(5)], since=datetime(2026, 1, 1, tzinfo=UTC))
+    assert sandbox.store.all(TOKEN) == before
+    api.post("/pins", json={"cid": cid(1), "meta": {"a": "b"}})
+    for query in ({"limit": 1}, {"cid": cid(1), "limit": 1}):
+        assert api.get("/pins", params=query).json()["count"] == 2
 
 
 def test_created_is_the_clock_s(talk: Talk, cid: CidOf) -> None:

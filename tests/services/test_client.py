@@ -217,7 +217,7 @@ def test_what_services_make_of_a_pin_status(
     got = ask(connect, fake, lambda s: s.get("r1"))
     fake.hook = says(200, {"count": 1, "results": [raw, {**STATUS, "requestid": "other"}]})
     page = ask(connect, fake, listing)
-    assert list(page.results)[0] == got
+    assert page.results[0] == got
     assert got.pin.cid == raw["pin"]["cid"]
     assert not (got.pin.meta or {}).get("n")
     for field, value in expected.items():
@@ -233,7 +233,8 @@ def test_a_count_that_is_no_number(connect: Any, fake: Any, count: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"count":1}', b'{"count":1,"results":[{"status":"pinned"}]}', b'{"count":1,"results":', b"<p>",
+    [b"", b"[]", b"{}", b'{"count":1}',
+      b'{"count":1,"results":[{"status":"pinned"}]}', b'{"count":1,"results":', b"<p>",
      b'{"count":1,"results":[{"requestid":"","pin":{"cid":"x"}}]}', b'{"count":1,"results":[7]}', b"[" * 100_000],
 )  # fmt: skip
 def test_a_list_that_is_none_is_an_error(connect: Any, fake: Any, body: bytes) -> None:

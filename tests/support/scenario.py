@@ -57,7 +57,9 @@ def filled(text: str) -> str:
 
 def named(text: str) -> str:
     """CIDs, whole or shortened, become `<A>`; what differs from run to run goes."""
-    text = re.sub(r"\b(?:baf[a-z2-7]{56}|Qm[1-9A-Za-z]{44})\b", lambda m: f"<{_BY_TEXT.get(m[0], m[0])}>", text)
+    text = re.sub(
+        r"\b(?:baf[a-z2-7]{56}|Qm[1-9A-Za-z]{44})\b", lambda m: f"<{_BY_TEXT.get(m[0], m[0])}>", text
+    )
     text = re.sub(r"\b(?:baf|Qm)\w*…(\w{8})\b", lambda m: f"<{_SHORT.get(m[1], m[1])}>", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|s)\b(?! later)", "N s", text)
@@ -91,7 +93,9 @@ class Stage:
             self.write_manifest(self.data["manifest"])
             yield
 
-    def _put(self, service: str, name: str, cid: str, status: str = "pinned", owner: str = "ours", *meta: str) -> None:
+    def _put(
+        self, service: str, name: str, cid: str, status: str = "pinned", owner: str = "ours", *meta: str
+    ) -> None:
         marks = dict(m.split("=", 1) for m in meta)
         if owner != "unmarked":
             marks["pinrec"] = OWNER if owner == "ours" else owner
@@ -130,7 +134,11 @@ class Stage:
             pins = {}
             for record in box.requests:
                 body = record.json if record.method == "POST" else None
-                pin = f" {named(str(body.get('cid')))[1:-1]} {body.get('name', '-')}" if isinstance(body, dict) else ""
+                pin = (
+                    f" {named(str(body.get('cid')))[1:-1]} {body.get('name', '-')}"
+                    if isinstance(body, dict)
+                    else ""
+                )
                 one = record.path.count("/") == 2
                 if record.method == "POST":
                     seen.append(f"{name} {'REPLACE' if one else 'POST'}{pin}")
@@ -147,7 +155,7 @@ class Stage:
                 whose = "unmarked" if owner is None else "ours" if owner == OWNER else owner
                 rest = [f"{k}={v}" for k, v in sorted(pin.meta.items()) if k != "pinrec"]
                 cid = _BY_TEXT.get(pin.cid, canonical(pin.cid))
-                shown = named(pin.name)if pin.name else "-"
+                shown = named(pin.name) if pin.name else "-"
                 lines.append(" ".join([name, shown, cid, pin.status, whose, *rest]))
         return sorted(lines)
 

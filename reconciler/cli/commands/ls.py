@@ -1,6 +1,6 @@
 """pinrec ls"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
@@ -8,6 +8,7 @@ import click
 from reconciler.cli.options import Options, common, formats, pass_options, service_option
 
 if TYPE_CHECKING:
+    from reconciler.core.model import PinStatus
     from reconciler.services.protocol import Match
 
 T = TypeVar("T")
@@ -92,9 +93,13 @@ def command(
     check_services(services, manifest)
     chosen = services or tuple(manifest.services)
 
+    rows = LiveRows(form, chosen, style=style(options), verbose=options.verbose)
+
+    def show(service: str) -> "Callable[[Sequence[PinStatus]], bool]":
+        return lambda pins: emit(rows.page(service, pins))
+
     async def main(interrupted: interrupt.Interrupt) -> int:
         code = EXIT_OK
-        rows = LiveRows(form, chosen, style=style(options), verbose=options.verbose)
         emit(rows.begin())
         async with runtime.opened(options, manifest, interrupted) as run:
             for service in chosen:
@@ -103,7 +108,7 @@ def command(
                         run.context.services[service],
                         manifest.services[service].profile,
                         wanted,
-                        lambda pins, service=service: emit(rows.page(service, pins)),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                        show(service),
                     )
                 except* ServiceError as error:
                     tell(error, {})

@@ -15,6 +15,8 @@ _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe
 #: What needs a closer look. Everything else in a text is printed as it is.
 _SUSPECT = re.compile(rf"[^ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff]|\\|[{_INVISIBLE}]")
 _INVISIBLE_ONLY = re.compile(f"[{_INVISIBLE}]")
+#: Texts whose every character takes one column.
+_NARROW = re.compile("[ -~\u00a1-\u02ff\u2010-\u2027\u2190-\u21ff]*")
 #: At most so many combining marks follow a letter; more would paint over the neighbouring lines.
 _MAX_MARKS = 4
 #: In the JSON text of a string: what a terminal or an editor would obey instead of showing.
@@ -70,6 +72,19 @@ def quoted(name: str) -> str:
     if not safe or " " in safe or '"' in safe:
         return '"' + safe.replace('"', r"\"") + '"'
     return safe
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal gives to text that is escaped already."""
+    if _NARROW.fullmatch(text):
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.category(c)[0] == "M" for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """`text`, filled up to `width` columns."""
+    return text + " " * (width - cells(text))
 
 
 def clip(text: str, limit: int = 300) -> str:

@@ -29,7 +29,8 @@ def _lines(e: Explanation, style: Style) -> Iterator[str]:
         protect = ", protected" if d.spec.protect else ""
         yield f"  wanted    {terminal(str(d.cid))}  [{terminal(d.origin)}{whence}{protect}]"
     if not e.remotes:
-        yield "  there     nothing under this name"
+        unknown = any(f.severity == "unknown" and f.service == e.service for f in e.findings)
+        yield "  there     not known" if unknown else "  there     nothing under this name"
     for i, remote in enumerate(e.remotes):
         yield f"  {'there' if not i else '':<9} {_remote(remote)}"
     yield "  why"

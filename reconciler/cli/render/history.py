@@ -26,7 +26,7 @@ def runs(found: Sequence[RunRow], form: Form, *, style: Style = PLAIN) -> str:
             f"{run.started:%Y-%m-%d %H:%M:%SZ}",
             _took(run),
             "-" if run.exit_code is None else str(run.exit_code),
-            _counts(run),
+            terminal(_counts(run)),
         )
         for run in found
     )

@@ -49,6 +49,8 @@ def render_markdown(plan: Plan, *, budget: int = DEFAULT_BUDGET) -> str:
             lines = [words.service_facts(service)] if dark else []
             for text in (*lines, *service.notes):
                 page.line(f"- {markdown_code(service.service)}: {markdown(clip(text, 400))}", "note")
+    for whence, cid in sorted(plan.resolved.items()):
+        page.line(f"- {markdown_code(whence)} is {markdown_code(cid)}", "CID from outside")
     page.line("", "")
     groups: dict[words.Kind, list[Action]] = {}
     for action in plan.actions:

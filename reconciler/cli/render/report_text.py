@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from reconciler.cli.render import words
-from reconciler.cli.render.escape import clip, quoted, terminal
+from reconciler.cli.render.escape import cells, clip, pad, quoted, terminal
 from reconciler.cli.render.style import PLAIN, Style, Tone
 from reconciler.core.report import Outcome, Report, ServiceReport
 
@@ -51,7 +51,7 @@ def _service(
     for note in facts.notes if facts else ():
         yield style(f"    {terminal(note)}", "dim")
     done = 0
-    width = min(max((len(quoted(o.name)) for o in outcomes), default=0), 40)
+    width = min(max((cells(quoted(o.name)) for o in outcomes), default=0), 40)
     for outcome in sorted(outcomes, key=lambda o: (words.RESULT_ORDER.index(o.result), o.name)):
         done += outcome.result == "done"
         if done > MAX_DONE and not full:
@@ -59,6 +59,6 @@ def _service(
         cid = terminal(outcome.cid if verbose else words.short_cid(outcome.cid))
         why = f"  {terminal(clip(outcome.why, 600))}" if outcome.why else ""
         head = style(f"{_WORDS[outcome.result]:<7}", _TONES[outcome.result])
-        yield f"  {head}  {outcome.action:<7}  {quoted(outcome.name):<{width}}  {cid}{why}"
+        yield f"  {head}  {outcome.action:<7}  {pad(quoted(outcome.name), width)}  {cid}{why}"
     if done > MAX_DONE and not full:
         yield style(f"  … and {done - MAX_DONE:,} more done (--full shows all)", "dim")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from reconciler.cli.render import words
-from reconciler.cli.render.escape import clip, quoted, terminal
+from reconciler.cli.render.escape import cells, clip, pad, quoted, terminal
 from reconciler.cli.render.style import PLAIN, Style, Tone
 from reconciler.core.plan import Action, Blocked, Finding, Plan, Replace, ServicePlan
 
@@ -43,6 +43,11 @@ def _lines(plan: Plan, style: Style, full: bool, verbose: bool) -> Iterator[str]
     for service in plan.services:
         yield from _service(service, by_service[service.service], style, full, verbose)
         yield ""
+    if plan.resolved:
+        yield "CIDs from outside the manifest"
+        for whence, cid in sorted(plan.resolved.items())[:MAX_LINES]:
+            yield f"  {terminal(whence)} = {terminal(cid)}"
+        yield ""
     yield from _findings(plan, style)
     if plan.guards and (plan.changes or plan.blocked):
         yield "Guards"
@@ -72,16 +77,16 @@ def _service(
         yield style(f"    {terminal(note)}", "dim")
     shown, hidden = _choose(actions, full)
     rows = [(action, quoted(action.name), _cids(action, verbose)) for action in shown]
-    name_width = min(max((len(name) for _, name, _ in rows), default=0), _MAX_NAME_WIDTH)
-    cid_width = max((len(cids) for _, _, cids in rows), default=0)
+    name_width = min(max((cells(name) for _, name, _ in rows), default=0), _MAX_NAME_WIDTH)
+    cid_width = max((cells(cids) for _, _, cids in rows), default=0)
     for action, name, cids in rows:
         kind = words.kind_of(action)
         reason = terminal(clip(words.why(action), 600))
-        line = f"  {words.SYMBOLS[kind]} {name:<{name_width}}  {cids:<{cid_width}}  {reason}"
+        if isinstance(action, Blocked) and action.resolve:
+            reason += f" → {terminal(action.resolve)}"
+        line = f"  {words.SYMBOLS[kind]} {pad(name, name_width)}  {pad(cids, cid_width)}  {reason}"
         origin = f"  {style(f'[{terminal(action.origin)}]', 'dim')}" if action.origin else ""
         yield style(line, _TONES[kind]) + origin
-        if isinstance(action, Blocked) and action.resolve:
-            yield f"      → {terminal(action.resolve)}"
     if hidden:
         counted = ", ".join(f"{n:,} {word}" for word, n in hidden.items())
         yield style(f"  … and {counted} more (--full shows all)", "dim")

@@ -195,20 +195,21 @@ def _rest(c: Counts) -> str:
 def summary(plan: Plan) -> str:
     """The one sentence a plan ends with. It says "No changes" only of what is known to be as it should be."""
     c = count(plan.actions, plan.services)
+    dark = [s.service for s in plan.services if not s.reachable]
+    partial = [s.service for s in plan.services if s.reachable and not s.complete]
     rest = _rest(c)
     if c.changes:
         parts = [f"{c.add:,} to add", f"{c.replace:,} to replace", f"{c.delete:,} to delete"]
         parts += [f"{c.retry:,} to retry"] * bool(c.retry)
         parts += [f"{c.cleanup:,} to clean up"] * bool(c.cleanup)
-        return "Plan: " + ", ".join(parts) + (f"; {rest}" if rest else "") + "."
-    dark = [s.service for s in plan.services if not s.reachable]
-    partial = [s.service for s in plan.services if s.reachable and not s.complete]
+        tail = [rest] * bool(rest) + [f"nothing is known of {', '.join(dark)}"] * bool(dark)
+        return "; ".join(("Plan: " + ", ".join(parts), *tail)) + "."
     unknown = any(f.severity == "unknown" for f in plan.findings)
     stuck = c.blocked or any(f.severity == "block" for f in plan.findings)
     if dark or partial or unknown or stuck:
         reasons = [f"{c.blocked:,} blocked"] * bool(c.blocked)
         reasons += ["a guard holds everything back"] * bool(stuck and not c.blocked)
-        reasons += [f"{', '.join(dark)} could not be reached"] * bool(dark)
+        reasons += [f"nothing is known of {', '.join(dark)}"] * bool(dark)
         reasons += [f"{', '.join(partial)} could not be read whole"] * bool(partial)
         reasons += ["something is not known"] * bool(unknown and not dark and not partial)
         rest = _rest(replace(c, blocked=0))
@@ -259,7 +260,7 @@ def estimate(services: Sequence[ServicePlan]) -> str:
 def service_facts(service: ServicePlan) -> str:
     """The line beside a service's name."""
     if not service.reachable:
-        return "could not be reached" + (f": {service.why}" if service.why else "")
+        return "nothing is known of it" + (f": {service.why}" if service.why else "")
     parts = [f"{service.unchanged:,} unchanged"]
     parts += [f"{service.waiting:,} waiting"] * bool(service.waiting)
     parts += [f"{service.held:,} held"] * bool(service.held)
