@@ -82,7 +82,7 @@ def desire(
                     Problem(
                         file=spec.file,
                         line=entry.line,
-                        message=f"{wanted.name!r} on {service} is to be {wanted.cid} here and {first.cid} at {first.origin}",
+                        message=f"{wanted.name!r} on {service} is {wanted.cid} here and {first.cid} at {first.origin}",
                         hint="one name holds one CID: rename one of them",
                     )
                 )

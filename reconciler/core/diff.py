@@ -29,25 +29,24 @@ counts as the stand although an older one: adding it again would never settle.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from reconciler.core.explain import field_changes
+from reconciler.core.listed import Index, age, ref, with_evidence
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, PinKey, Remote
 from reconciler.core.ownership import meta_differs
-from reconciler.core.plan import Action, Add, Blocked, Delete, Keep, PinRef, Replace, Retry, Victim
-from reconciler.core.profile import Profile
+from reconciler.core.plan import Action, Add, Blocked, Keep, Replace, Retry
+from reconciler.core.yielding import Why, Yielding
 
 _NONE: tuple[Remote, ...] = ()
 #: Replaces whose fields are explained one by one; beyond it a plan says old and new CID only.
 MAX_EXPLAINED = 1000
 
 How = Literal["safe", "modify", "overwrite", "inPlace", "shared"]
-Why = Literal["undesired", "expired", "superseded", "duplicate", "failed"]
 
 
 class _Head(TypedDict):
@@ -76,70 +75,26 @@ class ServiceDiff(Struct, kw_only=True):
     notes: list[str] = []
 
 
-def ref(pin: Remote) -> PinRef:
-    return PinRef(
-        requestid=pin.requestid,
-        cid=pin.cid.text,
-        name=pin.listed_name,
-        owner=pin.owner.value,
-        status=pin.status,
-        created=pin.created,
-    )
-
-
-class Index(Struct, frozen=True, kw_only=True):
-    """One service's records by name and by CID, and who wants which CID there."""
-
-    by_name: dict[str, list[Remote]]
-    by_cid: dict[str, list[Remote]]
-    #: canonical CID → names that want it, in manifest order
-    wanted_by: dict[str, list[str]]
-
-    @classmethod
-    def of(cls, remotes: Iterable[Remote], wanted: Mapping[str, Desired]) -> "Index":
-        by_name: dict[str, list[Remote]] = {}
-        by_cid: dict[str, list[Remote]] = {}
-        # setdefault would make a list for each of a million pins only to throw it away.
-        for pin in remotes:
-            cid = pin.cid.canonical
-            if cid in by_cid:
-                by_cid[cid].append(pin)
-            else:
-                by_cid[cid] = [pin]
-            if pin.mine:
-                if pin.name in by_name:
-                    by_name[pin.name].append(pin)
-                else:
-                    by_name[pin.name] = [pin]
-        wanted_by: dict[str, list[str]] = {}
-        for name, entry in wanted.items():
-            cid = entry.cid.canonical
-            if cid in wanted_by:
-                wanted_by[cid].append(name)
-            else:
-                wanted_by[cid] = [name]
-        return cls(by_name=by_name, by_cid=by_cid, wanted_by=wanted_by)
-
-
 class Differ:
     """Goes through the keys of one service. Use `diff_service`."""
 
     def __init__(self, found: ServiceDiff) -> None:
         self.found = found
         self.service = found.service
-        self.profile = _with_evidence(found.service.profile, found.listing)
+        self.profile = with_evidence(found.service.profile, found.listing)
         self.one = found.one = self.profile.one_pin_per_cid
         self.renews = self.profile.renews
         self.meta_kept = found.service.profile.meta == "kept" or found.listing.mark_seen
         self.index = Index.of(found.listing.remotes, found.wanted)
-        #: requestids that are not deleted whatever else is true
-        self.stay: set[str] = set()
-        #: names that will have a pinned copy of their own once this plan is done
-        self.coming: set[str] = set()
+        self.yielding = Yielding(
+            self.index,
+            service=self.service.name,
+            one=self.one,
+            expired=found.expired,
+            act=found.actions.append,
+        )
         #: names whose pins are taken over by a rename
         self.renamed: set[str] = set()
-        self.doomed: list[tuple[str, Remote, Why, Remote | None]] = []
-        self.replaces: list[tuple[Replace, Remote | None, list[Remote]]] = []
         self.beside = Counter(p.name for p in found.listing.remotes if not p.mine)
 
     def run(self) -> None:
@@ -153,7 +108,7 @@ class Differ:
                 found.ours.add(name)
             if name not in found.wanted and name not in self.renamed:
                 self._unwanted(name, pins)
-        self._settle()
+        self.yielding.settle()
 
     def _plain(self, name: str, entry: Desired) -> bool:
         """The case of nearly every key: one pin of ours, pinned, alone with its name and its CID."""
@@ -174,33 +129,34 @@ class Differ:
 
     def _key(self, name: str, entry: Desired) -> None:
         cid = entry.cid.canonical
-        under = self.index.by_name.get(name, _NONE)
-        same = self.index.by_cid.get(cid, _NONE)
+        # Newest first: the order of a listing decides nothing.
+        under = sorted(self.index.by_name.get(name, _NONE), key=age, reverse=True)
+        same = sorted(self.index.by_cid.get(cid, _NONE), key=age, reverse=True)
         foreign = [p for p in same if not p.mine]
         w = [p for p in same if p.mine and (self.one or p.name == name)]
         o = [p for p in under if p.cid.canonical != cid]
         pinned_w = [p for p in w if p.status == PINNED]
-        failed_w = sorted((p for p in w if p.status == FAILED), key=_age, reverse=True)
+        failed_w = [p for p in w if p.status == FAILED]
         waiting_w = [p for p in w if p.status not in (PINNED, FAILED)]
-        pinned_o = sorted((p for p in o if p.status == PINNED), key=_age, reverse=True)
-        self.stay.update(p.requestid for p in w + o if p.status not in (PINNED, FAILED))
+        pinned_o = [p for p in o if p.status == PINNED]
+        self.yielding.stay.update(p.requestid for p in w + o if p.status not in (PINNED, FAILED))
 
         if self.one and foreign and not pinned_w and not waiting_w:
             self._held_or_blocked(name, entry, foreign)
-            self.stay.update(p.requestid for p in w + o)
+            self.yielding.stay.update(p.requestid for p in w + o)
             return
 
-        stand = max(pinned_w + pinned_o, key=_age, default=None)
+        stand = max(pinned_w + pinned_o, key=age, default=None)
         if stand is not None and pinned_w and stand not in pinned_w and not self.renews:
-            stand = max(pinned_w, key=_age)
+            stand = max(pinned_w, key=age)
         if stand is not None:
-            self.stay.add(stand.requestid)
-            for p in sorted(pinned_w + pinned_o, key=_age, reverse=True):
+            self.yielding.stay.add(stand.requestid)
+            for p in sorted(pinned_w + pinned_o, key=age, reverse=True):
                 if p is not stand:
-                    self._doom(name, p, "duplicate" if p.cid == stand.cid else "superseded", stand)
+                    self.yielding.doom(name, p, "duplicate" if p.cid == stand.cid else "superseded", stand)
         for p in o:
             if p.status == FAILED:
-                self._doom(name, p, "failed", None)
+                self.yielding.doom(name, p, "failed")
 
         carrier = self.index.wanted_by[cid][0]
         if self.one and carrier != name:
@@ -208,20 +164,20 @@ class Differ:
             return
         if pinned_w or waiting_w:
             for p in failed_w:
-                self._doom(name, p, "failed", None)
+                self.yielding.doom(name, p, "failed")
         if stand is not None and stand in pinned_w:
             self._in_place(name, entry, stand)
-        elif waiting_w and (stand is None or _age(max(waiting_w, key=_age)) > _age(stand)):
+        elif waiting_w and (stand is None or age(waiting_w[0]) > age(stand)):
             self.found.waiting += 1
             kept = f"; {_short(stand.cid.text)} stays until it is pinned" if stand is not None else ""
-            self._act(Keep(**self._head(name, entry), reason="waiting", detail=waiting_w[-1].status + kept))
+            self._act(Keep(**self._head(name, entry), reason="waiting", detail=waiting_w[0].status + kept))
         elif pinned_w or waiting_w:
             self._replace(name, entry, "revert", "overwrite" if self.one else "safe", pinned_o + pinned_w)
         elif failed_w:
-            self.coming.add(name)
-            self.stay.add(failed_w[0].requestid)
+            self.yielding.coming.add(name)
+            self.yielding.stay.add(failed_w[0].requestid)
             for p in failed_w[1:]:
-                self._doom(name, p, "failed", None)
+                self.yielding.doom(name, p, "failed")
             self._act(Retry(**self._head(name, entry), failed=tuple(ref(p) for p in failed_w)))
         elif o:
             self._first_half(name, entry, pinned_o, o)
@@ -300,7 +256,7 @@ class Differ:
         stand: Remote | None,
     ) -> None:
         """One pin per CID: the first entry in manifest order carries it, the others are satisfied by it."""
-        self.stay.update(p.requestid for p in w)
+        self.yielding.stay.update(p.requestid for p in w)
         if pinned_o and (not w or stand in pinned_o):
             self._replace(name, entry, "cid", "shared", pinned_o)
             return
@@ -312,12 +268,12 @@ class Differ:
         modify = self.profile.modify
         if entry.spec.replace == "modify" and modify != "loses" and self.service.prune:
             waiting = [p for p in o if p.status not in (PINNED, FAILED)]
-            if pinned_o and self._needs(pinned_o[0]) == ():
+            if pinned_o and self.yielding.needs(pinned_o[0]) == ():
                 self._replace(name, entry, "cid", "modify", pinned_o)
                 return
             if not pinned_o and waiting and modify == "keeps":
                 # What never reached `pinned` holds nothing that could be lost.
-                self._replace(name, entry, "cid", "modify", [max(waiting, key=_age)])
+                self._replace(name, entry, "cid", "modify", [max(waiting, key=age)])
                 return
         self._replace(name, entry, "cid", "safe", pinned_o, old=o[0])
 
@@ -325,17 +281,17 @@ class Differ:
         """n2→A wanted and absent, n1→A ours and no longer wanted: one change, not an add and a delete."""
         if self.one:
             return False
-        for pin in self.index.by_cid.get(entry.cid.canonical, _NONE):
+        for pin in sorted(self.index.by_cid.get(entry.cid.canonical, _NONE), key=age, reverse=True):
             if not pin.mine or pin.name in self.found.wanted or pin.name in self.renamed:
                 continue
             under = self.index.by_name[pin.name]
             if pin.status != PINNED or pin.owner is Owner.ADOPTED or any(p.cid != entry.cid for p in under):
                 continue
             self.renamed.add(pin.name)
-            pinned = sorted((p for p in under if p.status == PINNED), key=_age, reverse=True)
+            pinned = sorted((p for p in under if p.status == PINNED), key=age, reverse=True)
             for p in under:
                 if p.status == FAILED:
-                    self._doom(pin.name, p, "failed", None)
+                    self.yielding.doom(pin.name, p, "failed")
             self._replace(name, entry, "rename", "safe", pinned, was=pin.name)
             return True
         return False
@@ -349,7 +305,7 @@ class Differ:
         self.found.actions.append(action)
 
     def _add(self, name: str, entry: Desired) -> None:
-        self.coming.add(name)
+        self.yielding.coming.add(name)
         self._act(Add(**self._head(name, entry), beside=self.beside[name]))
 
     def _replace(
@@ -364,18 +320,16 @@ class Differ:
         old: Remote | None = None,
     ) -> None:
         """`olds` yield to the new pin, newest first; whether they may go is settled when all keys are decided."""
-        self.coming.add(name)
+        self.yielding.coming.add(name)
         before = olds[0] if olds else old
         assert before is not None
         target = before if how in ("modify", "inPlace") else None
         if how in ("overwrite", "inPlace"):
             # An upsert or an edit touches the very pin: only other CIDs are left to delete.
-            self.stay.update(p.requestid for p in olds if p.cid == entry.cid)
+            self.yielding.stay.update(p.requestid for p in olds if p.cid == entry.cid)
             olds = [p for p in olds if p.cid != entry.cid]
         olds = [p for p in olds if p is not target]
-        dropped = {p.requestid for p in olds}
-        self.doomed = [d for d in self.doomed if d[1].requestid not in dropped]
-        explained = len(self.replaces) < MAX_EXPLAINED
+        explained = self.yielding.replaces < MAX_EXPLAINED
         action = Replace(
             **self._head(name, entry),
             reason=reason,
@@ -384,10 +338,7 @@ class Differ:
             was=was,
             changes=field_changes(entry, before, was=was) if explained else (),
         )
-        self.replaces.append((action, target, olds))
-
-    def _doom(self, name: str, pin: Remote, reason: Why, stand: Remote | None) -> None:
-        self.doomed.append((name, pin, reason, stand))
+        self.yielding.replace(action, target, olds)
 
     def _unwanted(self, name: str, pins: list[Remote]) -> None:
         reason: Why = "expired" if name in self.found.expired else "undesired"
@@ -396,65 +347,7 @@ class Differ:
         kept_failed = all(p.status == FAILED for p in pins)
         for p in pins:
             clean = p.status == FAILED and not kept_failed
-            self._doom(name, p, "failed" if clean else reason, None)
-
-    # --- what may go --------------------------------------------------------------------------------------------
-
-    def _needs(self, pin: Remote) -> tuple[str, ...] | None:
-        """The keys here that want the victim's CID, or None if one of them has and will have no copy of its own."""
-        names = self.index.wanted_by.get(pin.cid.canonical, ())
-        for m in names:
-            copies = [
-                q
-                for q in self.index.by_cid[pin.cid.canonical]
-                if q.mine
-                and q.requestid != pin.requestid
-                and q.status == PINNED
-                and (self.one or q.name == m)
-            ]
-            if not copies and m not in self.coming:
-                return None
-        return tuple(names)
-
-    def _victim(self, pin: Remote) -> Victim | None:
-        needs = () if pin.status == FAILED else self._needs(pin)
-        return None if needs is None else Victim(ref=ref(pin), needs=needs)
-
-    def _settle(self) -> None:
-        """Turn what yields into victims, now that all keys are decided. Nothing that must stay is among them."""
-        replaced: set[str] = set()
-        for action, target, olds in self.replaces:
-            victims = tuple(v for p in olds if (v := self._victim(p)) is not None)
-            replaced.update(v.ref.requestid for v in victims)
-            aim = Victim(ref=ref(target), needs=()) if target is not None else None
-            self._act(replace(action, olds=victims, target=aim))
-        gone: set[str] = set()
-        for name, p, reason, stand in self.doomed:
-            if p.requestid in self.stay or p.requestid in gone or p.requestid in replaced:
-                continue
-            victim = self._victim(p)
-            if victim is None:
-                if reason in ("undesired", "expired"):
-                    detail = f"stays until {_short(p.cid.text)} is pinned under its other name"
-                    self._act(self._kept(name, p, detail))
-                continue
-            gone.add(p.requestid)
-            self._act(
-                Delete(
-                    service=self.service.name,
-                    name=name,
-                    cid=p.cid.text,
-                    origin=self.found.expired[name].origin if name in self.found.expired else "",
-                    reason=reason,
-                    victim=victim,
-                    stand=ref(stand) if stand is not None else None,
-                )
-            )
-
-    def _kept(self, name: str, pin: Remote, detail: str) -> Keep:
-        return Keep(
-            service=self.service.name, name=name, cid=pin.cid.text, reason="wait-second-half", detail=detail
-        )
+            self.yielding.doom(name, p, "failed" if clean else reason)
 
 
 def diff_service(
@@ -472,27 +365,6 @@ def touched(action: Action) -> tuple[PinKey, ...]:
     if isinstance(action, Replace) and action.was:
         keys.append(PinKey(action.service, action.was))
     return tuple(keys)
-
-
-def _with_evidence(profile: Profile, listing: Listing) -> Profile:
-    """Two pinned pins of one CID prove that a second add makes a pin of its own.
-
-    Where the requestid is the CID they prove nothing: two spellings of one CID are two entries there.
-    """
-    if profile.second_add != "unknown":
-        return profile
-    seen: set[str] = set()
-    for pin in listing.remotes:
-        if pin.status != PINNED or pin.requestid == pin.cid.text:
-            continue
-        if pin.cid.canonical in seen:
-            return replace(profile, second_add="new")
-        seen.add(pin.cid.canonical)
-    return profile
-
-
-def _age(pin: Remote) -> tuple[int, str]:
-    return pin.age
 
 
 def _short(text: str) -> str:

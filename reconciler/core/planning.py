@@ -6,12 +6,13 @@ from msgspec import Struct
 
 from reconciler.core.cid import Cid
 from reconciler.core.desire import Desire
-from reconciler.core.diff import ServiceDiff, diff_service, ref, touched
+from reconciler.core.diff import ServiceDiff, diff_service, touched
 from reconciler.core.errors import UsageError
 from reconciler.core.explain import Explanation
 from reconciler.core.globs import Globs
 from reconciler.core.guards import guard
 from reconciler.core.last_copy import guard_last_copies
+from reconciler.core.listed import ref
 from reconciler.core.manifest import Manifest, Service
 from reconciler.core.model import FAILED, Desired, Listing, Owner, Remote, Snapshot
 from reconciler.core.ownership import listed_cid

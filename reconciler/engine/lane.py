@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 
-from reconciler.core.diff import ref
 from reconciler.core.errors import RateLimitedError, ServiceError
+from reconciler.core.listed import ref
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, Remote
 from reconciler.core.ownership import request_for

@@ -93,7 +93,8 @@ async def _has_copy(run: Run, service: str, cid: str, name: str | None, but: str
         if pin.requestid == but or (service, pin.requestid) in run.victims:
             continue
         now = await run.read(service, pin.requestid)
-        if now is not None and now.mine and now.status == PINNED and now.cid.canonical == cid:
-            if name is None or now.name == name:
-                return True
+        if now is None or not now.mine or now.status != PINNED or now.cid.canonical != cid:
+            continue
+        if name is None or now.name == name:
+            return True
     return False

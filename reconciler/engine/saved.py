@@ -64,7 +64,7 @@ def _still_valid(fresh: Plan, saved: Plan, ctx: Context) -> None:
     if ctx.journal is not None:
         keys = {a.key for a in saved.changes}
         if changed := ctx.journal.changed_after(saved.owner, keys, made, except_plan=saved.id):
-            service, name = sorted(changed)[0]
+            service, name = min(changed)
             raise StalePlanError(
                 f"another run has changed {service}/{name} since this plan was made", hint=hint
             )

@@ -130,7 +130,7 @@ def test_a_dead_service_is_told_and_exits_3(world: World) -> None:
     )
     result = world.run("plan")
     assert result.code == 3
-    assert "dead  nothing is known of it: " in result.out
+    assert "dead  nothing is known of it: cannot be reached" in result.out
     assert "+ website" in result.out
 
 

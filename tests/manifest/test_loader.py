@@ -1,7 +1,7 @@
 """Reading YAML: the C parser and the pure one must agree on everything."""
 
 import json
-import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -39,8 +39,6 @@ def value(text: str, *, pure: bool = False) -> object:
         ("1.", 1.0),
         (".5", 0.5),
         ("-1.5e-3", -0.0015),
-        (".inf", math.inf),
-        ("-.INF", -math.inf),
         # Texts, unlike in YAML 1.1.
         ("yes", "yes"),
         ("on", "on"),
@@ -56,8 +54,9 @@ def value(text: str, *, pure: bool = False) -> object:
         ("10%", "10%"),
         ("-", "-"),
         ("..", ".."),
-        ("inf", "inf"),
-        ("--.inf", "--.inf"),
+        (".inf", ".inf"),
+        ("-.INF", "-.INF"),
+        (".nan", ".nan"),
         ("1" * 200, "1" * 200),
         ('"012"', "012"),
         ("'null'", "null"),
@@ -72,11 +71,6 @@ def test_scalars_follow_the_core_schema(scalar: str, expected: object, pure: boo
     got = value(f"a: {scalar}\n", pure=pure)
     assert got == {"a": expected}
     assert type(got["a"]) is type(expected)
-
-
-@BOTH
-def test_nan(pure: bool) -> None:
-    assert math.isnan(value("a: .nan\n", pure=pure)["a"])
 
 
 @BOTH
@@ -168,6 +162,14 @@ def test_a_colon_within_brackets_is_read_although_libyaml_refuses_it() -> None:
     assert [(p.line, p.column) for p in loaded.problems] == [(3, 11)]
     place = locate(text, {("a", "url")}, pure=loaded.pure)[("a", "url")]
     assert (place.line, place.column) == (1, 10)
+
+
+def test_without_the_c_parser_the_pure_one_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a: [1, x]\nb: {c: 1, c: 2}\n"
+    with_c = load(text)
+    monkeypatch.setitem(sys.modules, "_ruamel_yaml", None)
+    without = load(text)
+    assert (without.value, without.problems) == (with_c.value, with_c.problems)
 
 
 @BOTH

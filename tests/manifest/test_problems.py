@@ -302,6 +302,31 @@ def test_hostile_names_are_shown_without_their_controls(folder) -> None:
     assert problem.isprintable()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'version: 1\nname: a\n"\\e[2J\\u202e": 1\n',
+        'version: 1\nname: a\nservices: {"\\e[2J": {preset: pinata, key: {env: A}}}\npins: [{services: [x]}]\n',
+        'version: 1\nname: a\nversion: 1\n"\\e": 1\n"\\e": 1\n',
+        'version: 1\nname: a\ninclude: "\\e[2J.yaml"\n',
+        'version: 1\nname: a\nservices: {a: {preset: "\\e", key: {env: "\\e"}}}\n',
+    ],
+)
+def test_nothing_that_steers_a_terminal_comes_through(folder, text: str) -> None:
+    for problem in folder.problems(text):
+        assert problem.isprintable()
+
+
+@pytest.mark.parametrize("glob", ["*", "bafk*"])
+def test_an_unnamed_pin_is_ignored_by_its_cid(folder, head: str, glob: str) -> None:
+    [problem] = folder.problems(f'{head}pins:\n- {{cid: bafkqaaa}}\nignore: ["{glob}"]\n')
+    assert f'8:9: without a name the pin goes by its CID: "bafkqaaa" matches ignore: "{glob}"' in problem
+
+
+def test_a_glob_that_would_match_no_name_at_all_does_not_concern_unnamed_pins(folder, head: str) -> None:
+    assert folder.load(head + "pins:\n- {cid: bafkqaaa}\nignore: ['?']\n").entries
+
+
 def test_a_file_that_is_not_there_or_no_text(folder) -> None:
     from reconciler.core.errors import ManifestError
     from reconciler.manifest import load_manifest

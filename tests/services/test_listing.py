@@ -11,7 +11,7 @@ from reconciler.core.manifest import Limits, Rate
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.services.listing import Sweep, sweep, workers
 
-N = 20_000
+N = 10_000
 UNKNOWN = PROFILES["unknown"]
 
 
@@ -88,7 +88,7 @@ def test_a_listing_is_whole_or_says_that_it_is_not(
     else:
         assert result.complete, result.why
         assert len(sink.ids) == n
-        assert result.requests <= most * n / N + 4
+        assert result.requests <= most * n / 20_000 + 4
 
 
 # --- few requests where few are enough -------------------------------------------------------------------------
@@ -264,6 +264,7 @@ def test_404_for_an_empty_list(connect: Any, fake: Any) -> None:
 def test_a_pin_that_is_replaced_while_it_is_listed_is_seen(connect: Any, fake: Any) -> None:
     """Its old id is gone before its window is read, its new one is newer than everything read so far."""
     fake.fill(3000)
+    fake.habits.count = "plus1"  # a total would give it away
 
     def replace(fake: Any, *_: Any) -> None:
         if fake.calls == 2:
@@ -326,7 +327,7 @@ def test_windows_are_read_at_once_where_waiting_takes_the_time(
         result, sink = run(connect, fake, PROFILES[profile], concurrency=8)
     assert result.complete, result.why
     assert len(sink.ids) == N
-    assert result.requests <= 20 + 8 + 12
+    assert result.requests <= N / 1000 + 8 + 12
     if rate != 2000:
         assert most > 2
 
