@@ -54,6 +54,7 @@ class _Head(TypedDict):
     name: str
     cid: str
     origin: str
+    whence: str
 
 
 class ServiceDiff(Struct, kw_only=True):
@@ -299,7 +300,13 @@ class Differ:
     # --- building actions ---------------------------------------------------------------------------------------
 
     def _head(self, name: str, entry: Desired) -> _Head:
-        return {"service": self.service.name, "name": name, "cid": entry.cid.text, "origin": entry.origin}
+        return {
+            "service": self.service.name,
+            "name": name,
+            "cid": entry.cid.text,
+            "origin": entry.origin,
+            "whence": entry.whence,
+        }
 
     def _act(self, action: Action) -> None:
         self.found.actions.append(action)

@@ -321,6 +321,7 @@ def blocked(action: Change, guard: GuardName, reason: str, resolve: str = "") ->
         name=action.name,
         cid=action.cid,
         origin=action.origin,
+        whence=action.whence,
         would=would,  # type: ignore[arg-type]  # the four values are right above
         guard=guard,
         reason=reason,

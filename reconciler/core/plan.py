@@ -61,6 +61,8 @@ class ActionBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="action"
     cid: str
     reason: str
     origin: str = ""
+    #: How a CID came that is not written in the manifest: "env: SITE_CID", "file: dist.cid"; else "".
+    whence: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

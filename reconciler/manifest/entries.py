@@ -36,24 +36,26 @@ class Entries:
 
     def add(self, name: str, cid: Cid | CidRef, spec: Spec, line: int) -> Refusal | None:
         """Take an entry, or say why not. An entry that is there already is folded into it."""
-        wrong = self._names.check(name)
-        if wrong is not None:
-            return Refusal(message=wrong[0], hint=wrong[1], field="name")
-        if type(cid) is Cid:
-            if name and spells(name, cid):
-                # A pin whose name is its own CID cannot be told from an unnamed one.
-                name = ""
-            key = name or cid.canonical
-            if not name and len(key) > 180:
-                wrong = self._names.check(key)
-                if wrong is not None:
-                    return Refusal(message="without a name the pin goes by its CID: " + wrong[0], field="cid")
-        elif name:
+        if name:
+            wrong = self._names.check(name)
+            if wrong is not None:
+                return Refusal(message=wrong[0], hint=wrong[1], field="name")
+        if type(cid) is not Cid:
+            if not name:
+                # Which pin this is shows only when the CID is known.
+                self.all.append(Entry(name, cid, spec, line))
+                return None
+            key = name
+        elif name and not spells(name, cid):
             key = name
         else:
-            # Which pin this is shows only when the CID is known.
-            self.all.append(Entry(name, cid, spec, line))
-            return None
+            # A pin whose name is its own CID cannot be told from an unnamed one.
+            name, key = "", cid.canonical
+            wrong = self._names.check(key)
+            if wrong is not None:
+                return Refusal(
+                    message=f"without a name the pin goes by its CID: {wrong[0]}", hint=wrong[1], field="cid"
+                )
         entry = Entry(name, cid, spec, line)
         if self._first.setdefault(key, entry) is entry:
             self.all.append(entry)

@@ -19,7 +19,7 @@ class Names:
         self._ignore = ignore
 
     def check(self, name: str) -> tuple[str, str] | None:
-        """What is wrong with `name` and the likely fix, or None. "" is no name and is fine."""
+        """What is wrong with `name` and the likely fix, or None."""
         if not (
             name.isascii()
             and name.isprintable()

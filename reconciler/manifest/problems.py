@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any  # a YAML value is whatever was written
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.manifest.places import Path, Place, locate
@@ -88,7 +89,7 @@ class Problems:
         del problems[MAX_SHOWN:]
         if more:
             problems.append(Problem(file=problems[-1].file, message=f"and {more} more problems"))
-        raise ManifestError(problems)
+        raise ManifestError([_printable(p) for p in problems])
 
     def _located(self) -> list[Problem]:
         wanted: dict[int, tuple[Document, set[Path]]] = {}
@@ -110,12 +111,22 @@ def _placed(finding: _Finding, place: Place) -> Problem:
     return Problem(file=finding.document.file, line=line, column=column, message=finding.message, hint=hint)
 
 
+def _printable(problem: Problem) -> Problem:
+    """Texts of a file may have come into a message by many ways; what steers a terminal stops here."""
+    if problem.message.isprintable() and problem.hint.isprintable():
+        return problem
+    return replace(problem, message=_escaped(problem.message), hint=_escaped(problem.hint))
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+
+
 def shown(text: str, limit: int = 60) -> str:
     """A text from a file within a message: in quotes, without control characters, not too long."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)
+    return _escaped(json.dumps(text, ensure_ascii=False))
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

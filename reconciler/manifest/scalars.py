@@ -1,4 +1,7 @@
-"""Plain scalars of YAML, by the core schema of YAML 1.2 (chapter 10.3.2)."""
+"""Plain scalars of YAML, by the core schema of YAML 1.2 (chapter 10.3.2), less `.inf` and `.nan`.
+
+Those stay texts: JSON has no such numbers, a JSON Schema cannot refuse them, and no manifest wants one.
+"""
 
 import re
 from typing import Any  # a scalar is whatever was written
@@ -14,28 +17,18 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _OCT = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
-_SPECIAL = {"inf": float("inf"), "Inf": float("inf"), "INF": float("inf")}
-_NAN = frozenset((".nan", ".NaN", ".NAN"))
 
 
 def plain(text: str) -> Any:
     """The value of a plain scalar by the core schema of YAML 1.2."""
     if text in _CORE:
         return _CORE[text]
-    if text[0] in _NUMBER_START:
-        # 4300 digits are the most that Python converts; no number of a manifest has more than 20.
-        if len(text) <= 100:
-            if _INT.fullmatch(text):
-                return int(text)
-            if _FLOAT.fullmatch(text):
-                return float(text)
-            if _OCT.fullmatch(text):
-                return int(text, 0)
-            if _HEX.fullmatch(text):
-                return int(text, 0)
-        unsigned = text.lstrip("+-") if text[0] in "+-" else text
-        if unsigned[:1] == "." and unsigned[1:] in _SPECIAL and len(text) - len(unsigned) <= 1:
-            return -_SPECIAL[unsigned[1:]] if text[0] == "-" else _SPECIAL[unsigned[1:]]
-        if text in _NAN:
-            return float("nan")
+    # 4300 digits are the most that Python converts; no number of a manifest has more than 20.
+    if text[0] in _NUMBER_START and len(text) <= 100:
+        if _INT.fullmatch(text):
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        if _OCT.fullmatch(text) or _HEX.fullmatch(text):
+            return int(text, 0)
     return text

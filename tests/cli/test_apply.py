@@ -271,6 +271,31 @@ def test_a_signal_during_an_apply_still_ends_in_a_report(world: World, number: i
     assert "Traceback" not in err
 
 
+def test_a_second_signal_does_not_wait_for_the_request_in_flight(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as front:
+        url = f"http://127.0.0.1:{front.getsockname()[1]}"
+        world.manifest(f"name: website, cid: {A}")
+        path = world.place / "pinrec.yaml"
+        path.write_text(path.read_text().replace(world.sandbox.url, url))
+        process = world.process("apply", "--yes")
+        empty = b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\nConnection: close\r\n\r\n{"count":0,"results":[]}'
+        while True:
+            connection, _ = front.accept()
+            with connection:
+                if connection.recv(65536).startswith(b"GET"):
+                    connection.sendall(empty)
+                    continue
+                # The add is sent, and never answered.
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.2)
+                assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=30)
+                break
+    assert process.returncode == 130
+    assert err.endswith("pinrec: interrupted\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_a_service_keeps_us_waiting_ends_at_once(world: World, number: int, code: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:

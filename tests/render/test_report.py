@@ -36,6 +36,10 @@ def test_nothing_applied_is_not_called_applied(report: MakeReport) -> None:
     assert text.endswith("Not applied: nothing was changed; 1 failed (12 s).\n")
 
 
+def test_no_outcomes_are_no_success(report: MakeReport) -> None:
+    assert render_report(report(outcomes=(), services=())) == "Nothing was to be done (12 s).\n"
+
+
 def test_an_interrupted_run_says_so(report: MakeReport) -> None:
     assert render_report(report(interrupted=True)).splitlines()[-1].startswith("Interrupted: 1 added")
 

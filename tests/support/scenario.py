@@ -88,6 +88,11 @@ class Stage:
                 self.sandboxes[name] = stack.enter_context(Sandbox(("token",), personality=personality))
             for line in self.data.get("remote") or []:
                 self._put(*line.split(" "))
+            for name, count in (self.data.get("crowd") or {}).items():
+                for i in range(count):
+                    # All in one second: where pages are short, time cannot tell them apart.
+                    created = f"2026-01-01T00:00:59.{i:06d}Z"
+                    self.sandboxes[name].store.put("token", _cid(0x55, f"crowd {i}"), name=f"crowd-{i}", created=created)
             for name, text in (self.data.get("files") or {}).items():
                 (self.directory / name).write_text(filled(text))
             self.write_manifest(self.data["manifest"])
@@ -151,6 +156,8 @@ class Stage:
         lines = []
         for name, box in self.sandboxes.items():
             for pin in box.store.all("token"):
+                if (pin.name or "").startswith("crowd-"):
+                    continue
                 owner = pin.meta.get("pinrec")
                 whose = "unmarked" if owner is None else "ours" if owner == OWNER else owner
                 rest = [f"{k}={v}" for k, v in sorted(pin.meta.items()) if k != "pinrec"]

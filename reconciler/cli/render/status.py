@@ -18,7 +18,8 @@ def standing(found: Standing, form: Literal["table", "json"], *, style: Style = 
     text = table(_HEAD, (_row(s) for s in found.services), style=style)
     for service in found.services:
         if service.why:
-            text += f"\n{terminal(service.service)}: {terminal(clip(service.why, 500))}\n"
+            why = service.why.removeprefix(f"{service.service}: ")
+            text += f"\n{terminal(service.service)}: {terminal(clip(why, 500))}\n"
     if found.last_run is None:
         return text + "\nNo run in the journal of this machine.\n"
     run = found.last_run

@@ -259,8 +259,10 @@ def estimate(services: Sequence[ServicePlan]) -> str:
 
 def service_facts(service: ServicePlan) -> str:
     """The line beside a service's name."""
+    # Errors of a service begin with its name, which stands beside this already.
+    why = service.why.removeprefix(f"{service.service}: ")
     if not service.reachable:
-        return "nothing is known of it" + (f": {service.why}" if service.why else "")
+        return "nothing is known of it" + (f": {why}" if why else "")
     parts = [f"{service.unchanged:,} unchanged"]
     parts += [f"{service.waiting:,} waiting"] * bool(service.waiting)
     parts += [f"{service.held:,} held"] * bool(service.held)
@@ -268,7 +270,7 @@ def service_facts(service: ServicePlan) -> str:
     if service.state != "active":
         parts.append(service.state)
     if not service.complete:
-        parts.append("the listing is not whole" + (f": {service.why}" if service.why else ""))
+        parts.append("the listing is not whole" + (f": {why}" if why else ""))
     return ", ".join(parts)
 
 
@@ -277,6 +279,8 @@ _PAST: Final = {"add": "added", "replace": "replaced", "delete": "deleted", "ret
 
 def report_summary(report: Report) -> str:
     """The one sentence an apply ends with."""
+    if not report.outcomes and not report.interrupted:
+        return f"Nothing was to be done ({duration(report.seconds)})."
     done = dict.fromkeys(_PAST, 0)
     for outcome in report.outcomes:
         if outcome.result == "done":

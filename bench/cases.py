@@ -1,0 +1,209 @@
+"""What is compared with what, and the target of each: one function a group, each yields lines as they are measured.
+
+`size` is the number of pins where a target speaks of 100,000 or a million (then ten times `size`); anything
+smaller only shows that it runs.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import world
+from measure import HERE, Line, Sample, interleaved, key, pinrec, process, server, task
+
+FULL = 100_000
+LATENCY = 0.05
+#: Pages that a loop with ten pins a page is timed on; the rest is extrapolated.
+SMALL_PAGES = 40
+
+Group = Callable[[int, int, Path], Iterator[Line]]
+
+
+def _slower(group: str, name: str, a: Sample, b: Sample, repeats: int, target: str = "", note: str = "") -> Line:
+    """How many times as long `a`, ours, takes as `b`."""
+    ratio = a.seconds / b.seconds
+    return Line(
+        group=group, name=name, ours=a.seconds, reference=b.seconds, unit="s", ratio=ratio,
+        target=target, repeats=repeats, note=note,
+    )  # fmt: skip
+
+
+def _faster(group: str, name: str, a: Sample, b: Sample, repeats: int, target: str = "", note: str = "") -> Line:
+    """How many times as fast `a`, ours, is as `b`."""
+    ratio = b.seconds / a.seconds
+    return Line(
+        group=group, name=name, ours=a.seconds, reference=b.seconds, unit="s", ratio=ratio,
+        target=target, repeats=repeats, note=note,
+    )  # fmt: skip
+
+
+def _memory(group: str, name: str, a: Sample, b: Sample | None, repeats: int, target: str, note: str = "") -> Line:
+    return Line(
+        group=group, name=name, ours=a.rss, reference=b.rss if b else 0.0, unit="MB",
+        target=target, repeats=repeats, note=note,
+    )  # fmt: skip
+
+
+def load(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    path = world.write_inline(folder / "inline.yaml", size)
+    ours, bare = interleaved(
+        repeat, lambda: task("ours", "load", path), lambda: task("reference", "events", path)
+    )
+    assert ours.count == size
+    yield _slower("load", f"{size:,} inline pins / bare events", ours, bare, repeat, "<= 1.5x")
+    yield _memory("load", f"{size:,} inline pins, peak", ours, bare, repeat, "")
+    path = world.write_listed(folder / "listed.yaml", 10 * size)
+    few = min(repeat, 3)
+    ours, bare = interleaved(
+        few, lambda: task("ours", "load", path), lambda: task("reference", "lines", path.with_suffix(".txt"))
+    )
+    assert ours.count == 10 * size
+    yield _slower("load", f"list file of {10 * size:,} lines / split into a dict", ours, bare, few)
+    yield _memory("load", f"list file of {10 * size:,} lines, peak", ours, bare, few, "<= 500 MB")
+
+
+def validate(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    for pins, target in ((size // 100, ""), (size, "<= 2x")):
+        path = world.write_inline(folder / f"validate-{pins}.yaml", pins)
+        ours, bare = interleaved(
+            repeat,
+            lambda path=path: process(*pinrec(), "validate", "-f", str(path)),
+            lambda path=path: process(*_python(), str(HERE / "reference.py"), "events", str(path)),
+        )
+        yield _slower(
+            "validate", f"{pins:,} pins / bare events", ours, bare, repeat, target, "whole processes"
+        )
+
+
+def listing(size: int, repeat: int, _folder: Path) -> Iterator[Line]:
+    def ours(endpoint: str) -> Sample:
+        return task("ours", "listing", endpoint, 16)
+
+    def bare(endpoint: str) -> Sample:
+        return task("reference", "listing", endpoint)
+
+    with server("--pins", size) as endpoint:
+        a, b = interleaved(repeat, lambda: ours(endpoint), lambda: bare(endpoint))
+        assert a.count == b.count == size
+        note = f"{a.requests} requests, {b.requests} bare"
+        yield _slower("list", f"{size:,} pins at 0 ms / bare loop", a, b, repeat, "<= 1.3x", note)
+    with server("--pins", size, "--latency", LATENCY) as endpoint:
+        a, b, small = interleaved(
+            repeat,
+            lambda: ours(endpoint),
+            lambda: bare(endpoint),
+            lambda: task("reference", "listing", endpoint, 10, SMALL_PAGES),
+        )
+        assert a.count == b.count == size
+        note = f"{a.requests} requests, 16 at once"
+        yield _faster("list", f"{size:,} pins at 50 ms / bare loop", a, b, repeat, ">= 5x", note)
+        pages = size / 10
+        whole = Sample(seconds=small.seconds / small.requests * pages, rss=small.rss)
+        note = f"10 a page extrapolated from {small.requests} of {pages:,.0f} pages"
+        yield _faster("list", f"{size:,} pins at 50 ms / 10 a page", a, whole, repeat, ">= 300x", note)
+    few = min(repeat, 3)
+    with server("--pins", size, "--latency", LATENCY, "--step-ms", 3) as endpoint:
+        a, b = interleaved(few, lambda: ours(endpoint), lambda: bare(endpoint))
+        note = f"{a.requests} requests; pins 3 ms apart, as a bulk import leaves them"
+        yield _faster("list", f"{size:,} dense pins at 50 ms / bare loop", a, b, few, "", note)
+
+
+def plan(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    changed = world.changes(size)
+    with server("--pins", size, "--ours", size) as endpoint:
+        path = world.write_inline(folder / "plan.yaml", size, endpoint=endpoint, changed=changed)
+        command = (*pinrec(), "plan", "-f", str(path), "--state-dir", str(folder / "state"))
+        ours, bare = interleaved(
+            repeat,
+            lambda: process(*command, environ=key()),
+            lambda: process(*_python(), str(HERE / "reference.py"), "plan", str(path), endpoint),
+        )
+        note = f"whole processes; {sum(changed):,} changes"
+        yield _slower("plan", f"{size:,} inline pins / bare list + events", ours, bare, repeat, "<= 1.5x", note)
+        yield _memory("plan", f"{size:,} inline pins, peak", ours, bare, repeat, "<= 200 MB")
+
+
+def apply(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    """As many adds as take some seconds. `raw` is a server that costs nearly nothing; the sandbox is told too."""
+    few = min(repeat, 3)
+    for latency in (LATENCY, 0.0):
+        for workers in (8, 32, 64):
+            pins = min(125 * workers if latency else 4000, size // 20)
+            yield _adds("raw", latency, workers, pins, repeat, folder, ">= 0.9x")
+    pins = min(4000, size // 20)
+    yield _adds("sandbox", LATENCY, 32, pins, few, folder, "")
+
+
+def _adds(
+    kind: str, latency: float, workers: int, pins: int, repeat: int, folder: Path, target: str
+) -> Line:
+    tokens = iter([f"token-{n}" for n in range(2 * repeat)])
+    options = ("--raw",) if kind == "raw" else ("--tokens", 2 * repeat)
+    with server(*options, "--latency", latency) as endpoint:
+        path = world.write_inline(folder / "adds.yaml", pins, endpoint=endpoint, concurrency=workers)
+        # Each sample has an account of its own, which is empty.
+        ours, bare = interleaved(
+            repeat,
+            lambda: task("ours", "adds", path, next(tokens)),
+            lambda: task("reference", "adds", endpoint, pins, workers, next(tokens)),
+        )
+    assert ours.count == bare.count == pins
+    name = f"{pins:,} adds, {workers} in flight, {latency * 1000:.0f} ms, {kind} server"
+    note = f"{pins / ours.seconds:,.0f}/s, bare {pins / bare.seconds:,.0f}/s"
+    return _faster("apply", name, ours, bare, repeat, target, note)
+
+
+def memory(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    with server("--pins", size, "--ours", size) as endpoint:
+        path = world.write_listed(
+            folder / "plan-listed.yaml", size, form="ndjson", endpoint=endpoint, changed=world.changes(size)
+        )
+        few = min(repeat, 3)
+        (a,) = interleaved(few, lambda: _plan(path, folder))
+        note = f"{a.seconds:.1f} s"
+        yield _memory("memory", f"plan of {size:,} pins from NDJSON, peak", a, None, few, "<= 200 MB", note)
+    with server("--pins", 10 * size, "--ours", size) as endpoint:
+        a, b = task("ours", "listing", endpoint, 16), task("reference", "listing", endpoint)
+        assert a.count == b.count == 10 * size
+        note = f"{a.seconds:.1f} s, bare {b.seconds:.1f} s"
+        yield _memory("memory", f"{10 * size:,} listed pins, peak", a, b, 1, "<= 500 MB", note)
+        path = world.write_listed(folder / "plan-million.yaml", size, form="ndjson", endpoint=endpoint)
+        a = _plan(path, folder)
+        name = f"plan of {size:,} pins among {10 * size:,}, peak"
+        yield _memory("memory", name, a, None, 1, "<= 500 MB", f"{a.seconds:.1f} s")
+
+
+def _plan(path: Path, folder: Path) -> Sample:
+    return process(
+        *pinrec(), "plan", "-f", str(path), "--state-dir", str(folder / "state"), environ=key()
+    )
+
+
+def startup(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    pins = max(10, size // 100)
+    path = world.write_inline(folder / "startup.yaml", pins)
+    many = max(repeat, 15) if repeat > 1 else 1
+    bare, shown, checked = interleaved(
+        many,
+        lambda: process(*_python(), "-c", "pass"),
+        lambda: process(*pinrec(), "--help"),
+        lambda: process(*pinrec(), "validate", "-f", str(path)),
+    )
+    yield _slower("startup", "pinrec --help / python -c pass", shown, bare, many, "<= 6x")
+    yield _slower("startup", f"validate of {pins:,} pins / python -c pass", checked, bare, many, "<= 20x")
+
+
+def _python() -> tuple[str, ...]:
+    import sys
+
+    return (sys.executable,)
+
+
+GROUPS: dict[str, Group] = {
+    "load": load,
+    "validate": validate,
+    "list": listing,
+    "plan": plan,
+    "apply": apply,
+    "memory": memory,
+    "startup": startup,
+}

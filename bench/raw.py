@@ -1,0 +1,108 @@
+"""The least that answers as a pinning service does, so that a server is not what limits a client.
+
+POST /pins pins at once, GET /pins lists newest first with `before`, `after` and `limit`, GET /pins/{requestid}
+finds one; no check of anything, one account for each Authorization header. No framework and no database.
+"""
+
+import asyncio
+import sys
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+_HEAD = b"HTTP/1.1 %d OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
+class Account:
+    """Pins in the order of `created`, in milliseconds, no two of which are equal."""
+
+    def __init__(self) -> None:
+        self.created: list[int] = []
+        self.texts: list[bytes] = []
+
+    def add(self, pin: bytes) -> bytes:
+        last = self.created[-1] if self.created else 0
+        at = max(int(time.time() * 1000), last + 1)
+        text = b'{"requestid":"%d","status":"pinned","created":"%s","pin":%s,"delegates":[],"info":{}}' % (
+            at,
+            _show(at),
+            pin,
+        )
+        self.created.append(at)
+        self.texts.append(text)
+        return text
+
+    def get(self, requestid: str) -> bytes:
+        return self.texts[bisect_left(self.created, int(requestid))]
+
+    def page(self, query: dict[str, list[str]]) -> bytes:
+        low = bisect_right(self.created, _read(query["after"][0])) if "after" in query else 0
+        high = bisect_left(self.created, _read(query["before"][0])) if "before" in query else len(self.texts)
+        start = max(low, high - int(query.get("limit", ["10"])[0]))
+        shown = b",".join(reversed(self.texts[start:high]))
+        return b'{"count":%d,"results":[%s]}' % (max(0, high - low), shown)
+
+
+def _show(ms: int) -> bytes:
+    at = datetime.fromtimestamp(ms // 1000, UTC)
+    return b"%s.%03dZ" % (at.strftime("%Y-%m-%dT%H:%M:%S").encode(), ms % 1000)
+
+
+def _read(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, accounts: dict[bytes, Account], latency: float) -> None:
+        self.accounts = accounts
+        self.latency = latency
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        end = self.buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.buffer[:end]
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+        fields = {key.lower(): value for key, value in fields.items()}
+        whole = end + 4 + int(fields.get(b"content-length", b"0"))
+        if len(self.buffer) < whole:
+            return
+        body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
+        method, target = head.split(b" ", 2)[:2]
+        account = self.accounts.setdefault(fields.get(b"authorization", b""), Account())
+        if method == b"POST":
+            answer, status = account.add(body), 202
+        elif target.startswith(b"/pins/"):
+            answer, status = account.get(target[6:].decode()), 200
+        else:
+            answer, status = account.page(parse_qs(urlsplit(target.decode()).query)), 200
+        answer = _HEAD % (status, len(answer)) + answer
+        if self.latency:
+            asyncio.get_running_loop().call_later(self.latency, self.write, answer)
+        else:
+            self.write(answer)
+
+    def write(self, answer: bytes) -> None:
+        self.transport.write(answer)
+
+
+def serve(latency: float, ready: Callable[[str], None]) -> None:
+    """Answers until stdin ends, each request after `latency` seconds."""
+
+    async def main() -> None:
+        accounts: dict[bytes, Account] = {}
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(accounts, latency), "127.0.0.1", 0, backlog=1024)
+        ready(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await loop.run_in_executor(None, sys.stdin.read)
+        server.close()
+
+    asyncio.run(main())
