@@ -36,7 +36,8 @@ def test_scenario(
     if UPDATE:
         _write(path, data, seen)
     for what, value in seen.items():
-        assert value == data.get(what, [] if isinstance(value, list) else 0), f"{what}:\n{value}"
+        wanted = data.get(what, [] if isinstance(value, list) else 0)
+        assert value == (wanted.rstrip("\n") if isinstance(wanted, str) else wanted), what
 
 
 def _write(path: Path, data: dict[str, Any], seen: dict[str, Any]) -> None:

@@ -179,7 +179,9 @@ class Differ:
             self.yielding.stay.add(failed_w[0].requestid)
             for p in failed_w[1:]:
                 self.yielding.doom(name, p, "failed")
-            self._act(Retry(**self._head(name, entry), failed=tuple(ref(p) for p in failed_w)))
+            self._act(
+                Retry(**self._head(name, entry), reason="failed", failed=tuple(ref(p) for p in failed_w))
+            )
         elif o:
             self._first_half(name, entry, pinned_o, o)
         elif not self._rename(name, entry):
@@ -313,7 +315,7 @@ class Differ:
 
     def _add(self, name: str, entry: Desired) -> None:
         self.yielding.coming.add(name)
-        self._act(Add(**self._head(name, entry), beside=self.beside[name]))
+        self._act(Add(**self._head(name, entry), reason="absent", beside=self.beside[name]))
 
     def _replace(
         self,

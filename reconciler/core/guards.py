@@ -104,7 +104,7 @@ class Guards:
                     severity="unknown" if severity == "unknown" else "block",
                     message=message or reason,
                     service=service,
-                    keys=tuple(a.name for a in held[:SHOWN_KEYS]),
+                    keys=tuple(sorted(a.name for a in held)[:SHOWN_KEYS]),
                     count=len(held),
                     override=resolve,
                 )

@@ -136,7 +136,7 @@ def _findings(held: list[Action]) -> list[Finding]:
             severity="block",
             service=service,
             message="the manifest desires a CID whose only pinned copy this is",
-            keys=tuple(names[:SHOWN_KEYS]),
+            keys=tuple(sorted(names)[:SHOWN_KEYS]),
             count=len(names),
         )
         for service, names in by_service.items()

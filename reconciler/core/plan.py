@@ -72,7 +72,7 @@ class ActionBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="action"
 class Add(ActionBase, frozen=True, kw_only=True, gc=False, tag="add"):
     """POST /pins: nothing of ours is there under the key."""
 
-    reason: Literal["absent"] = "absent"
+    reason: Literal["absent"]
     #: Foreign pins under the same name, which stay beside it.
     beside: int = 0
 
@@ -115,7 +115,7 @@ class Replace(ActionBase, frozen=True, kw_only=True, gc=False, tag="replace"):
 class Retry(ActionBase, frozen=True, kw_only=True, gc=False, tag="retry"):
     """Everything under the key has failed: POST /pins again. `failed` as listed, newest first."""
 
-    reason: Literal["failed"] = "failed"
+    reason: Literal["failed"]
     failed: tuple[PinRef, ...] = ()
 
 

@@ -98,7 +98,9 @@ def make_plan(
         resolved=stamp.resolved,
         overrides=overrides,
         services=tuple(
-            _service_plan(s, snapshot.listings[n], diffs.get(n), actions.get(n, ()))
+            _service_plan(
+                s, snapshot.listings[n], diffs.get(n), actions.get(n, ()), len(desire.by_service[n])
+            )
             for n, s in manifest.services.items()
         ),
         actions=ordered,
@@ -166,9 +168,10 @@ def _suspended(action: Action) -> Action:
     )
 
 
-def _rank(action: Action) -> tuple[int, str, str]:
-    victim = action.victim.ref.requestid if isinstance(action, Delete) else ""
-    return _ORDER[type(action)], action.name, victim
+def _rank(action: Action) -> tuple[int, str, str, str, str]:
+    victim = action.victim.ref if isinstance(action, Delete) else None
+    created, requestid = (victim.created, victim.requestid) if victim else ("", "")
+    return _ORDER[type(action)], action.name, action.reason, created, requestid
 
 
 # --- what is said once a service ----------------------------------------------------------------------------------
@@ -198,7 +201,11 @@ def _tell(diff: ServiceDiff) -> None:
 
 
 def _service_plan(
-    service: Service, listing: Listing, diff: ServiceDiff | None, actions: Iterable[Action]
+    service: Service,
+    listing: Listing,
+    diff: ServiceDiff | None,
+    actions: Iterable[Action],
+    desired: int,
 ) -> ServicePlan:
     return ServicePlan(
         service=service.name,
@@ -209,7 +216,7 @@ def _service_plan(
         why=listing.why,
         seen=listing.seen,
         ours=len(diff.ours) if diff else 0,
-        desired=len(diff.wanted) if diff else 0,
+        desired=desired,
         unchanged=diff.unchanged if diff else 0,
         held=diff.held if diff else 0,
         waiting=diff.waiting if diff else 0,

@@ -37,6 +37,8 @@ class Run:
             (a.service, ref.requestid) for a in planned.plan.changes for ref in _victims(a)
         }
         self._journal_told = False
+        #: the journal's number of each action's own request, for its final outcome
+        self._intents: dict[int, int] = {}
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -72,6 +74,8 @@ class Run:
             )
         )
         self._tell_failed(journal)
+        if not kind:
+            self._intents[id(action)] = seq
         return seq
 
     def _tell_failed(self, journal: Journal) -> None:
@@ -98,6 +102,8 @@ class Run:
         )
         self.outcomes.append(outcome)
         journal = self.ctx.journal
+        if seq := self._intents.get(id(action)):
+            self.answered(seq, result, requestid=requestid, why=why)
         if journal is not None and result == "done" and not isinstance(action, Delete):
             journal.settled(self.planned.manifest.owner, action.service, action.name)
         self.ctx.progress.outcome(outcome)

@@ -232,7 +232,6 @@ class HttpClient:
         except _Again as again:
             last = again.answer
         except ServiceError as error:
-            error.__context__ = error.__cause__ = None
             last = error
         if isinstance(last, Answer):
             return last
@@ -275,11 +274,11 @@ class HttpClient:
             return outcome
         self._breaker.answered()
         pace = self._listing if listing and self._listing else self._pace
-        if outcome.status == 429 or (outcome.status >= 500 and repeat):
+        if outcome.status == 429 or outcome.status >= 500:
             wait = retry_after(outcome.headers, self._seams.now())
             if wait:
                 pace.pause(wait)
-            return _Again(outcome, wait)
+            return _Again(outcome, wait) if repeat or outcome.status == 429 else outcome
         if (wait := exhausted(outcome.headers, self._seams.now())) is not None:
             pace.pause(wait)
         return outcome

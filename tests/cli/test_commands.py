@@ -241,7 +241,7 @@ def test_history_lists_runs_and_their_requests(world: World) -> None:
     assert [r["what"] for r in runs] == ["apply"]
     assert world.run("history").out.count("\n") == 2
     one = world.run("history", runs[0]["id"])
-    assert re.search(r"box +add +website +bafybei…ywqhcjze +accepted", one.out)
+    assert re.search(r"box +add +website +bafybei…ywqhcjze +done", one.out)
     assert world.run("history", "no-such-run").code == 64
 
 

@@ -59,6 +59,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Delete(service="pinata", name="docs", cid=THIRD, reason="superseded", victim=Victim(ref=ref(THIRD))),
     Retry(
+        reason="failed",
         service="cluster",
         name="data/a b",
         cid=THIRD,

@@ -21,7 +21,7 @@ pinata  12 unchanged, 60 pins there, 40 of them ours
 [pinrec.yaml:20]
   - docs      bafkrei…m2devei4                     clean-up: a newer pin of this name has taken its place
   - fair      bafybei…ywqhcjze                     expired  [pinrec.yaml:30]
-  - old-blog  bafybei…ywqhcjze                     not in the manifest any more
+  - old-blog  bafybei…ywqhcjze                     not wanted here any more
   + website   bafybei…y55fbzdi                     not there yet  [pinrec.yaml:14]
 
 cluster  2 unchanged, 1 waiting, 1 held, 9 pins there, 4 of them ours

@@ -58,7 +58,7 @@ class Direct:
 quanta = st.sampled_from([1, 1, 1000])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32))
 def test_what_is_called_complete_misses_nothing(make_fake: Any, data: Any, seed: int) -> None:
     rnd = random.Random(seed)

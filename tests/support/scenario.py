@@ -92,7 +92,9 @@ class Stage:
                 for i in range(count):
                     # All in one second: where pages are short, time cannot tell them apart.
                     created = f"2026-01-01T00:00:59.{i:06d}Z"
-                    self.sandboxes[name].store.put("token", _cid(0x55, f"crowd {i}"), name=f"crowd-{i}", created=created)
+                    self.sandboxes[name].store.put(
+                        "token", _cid(0x55, f"crowd {i}"), name=f"crowd-{i}", created=created
+                    )
             for name, text in (self.data.get("files") or {}).items():
                 (self.directory / name).write_text(filled(text))
             self.write_manifest(self.data["manifest"])

@@ -151,7 +151,8 @@ def _row(action: Action) -> tuple[str, ...]:
     why = markdown(clip(words.why(action), 300))
     if isinstance(action, Blocked) and action.resolve:
         why += f"<br>→ {markdown_code(clip(action.resolve, 300))}"
-    origin = markdown_code(action.origin) if action.origin else ""
+    where = words.origin(action)
+    origin = markdown_code(where) if where else ""
     return markdown_code(action.service), markdown_code(action.name), cid, why, origin
 
 

@@ -85,7 +85,8 @@ def _service(
         if isinstance(action, Blocked) and action.resolve:
             reason += f" → {terminal(action.resolve)}"
         line = f"  {words.SYMBOLS[kind]} {pad(name, name_width)}  {pad(cids, cid_width)}  {reason}"
-        origin = f"  {style(f'[{terminal(action.origin)}]', 'dim')}" if action.origin else ""
+        where = words.origin(action)
+        origin = f"  {style(f'[{terminal(where)}]', 'dim')}" if where else ""
         yield style(line, _TONES[kind]) + origin
     if hidden:
         counted = ", ".join(f"{n:,} {word}" for word, n in hidden.items())

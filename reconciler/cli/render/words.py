@@ -49,7 +49,7 @@ _REPLACE: Final = {
     "revert": "the manifest goes back to this CID; pinned anew to be the newest",
 }
 _DELETE: Final = {
-    "undesired": "not in the manifest any more",
+    "undesired": "not wanted here any more",
     "expired": "expired",
     "superseded": "clean-up: a newer pin of this name has taken its place",
     "duplicate": "clean-up: a duplicate",
@@ -61,7 +61,7 @@ _KEEP: Final = {
     "satisfied": "satisfied by a pin that carries another name",
     "left": "left as it is",
     "suspended": "the service is suspended: observed, never changed",
-    "prune-off": "not in the manifest any more; kept, `prune: false`",
+    "prune-off": "not wanted here any more, but kept",
     "wait-second-half": "the old pin stays until the new one is pinned",
 }
 _HOW: Final = {
@@ -98,6 +98,11 @@ def short_cid(cid: str) -> str:
 
 def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def origin(action: Action) -> str:
+    """Where a person finds what asks for it: `pins.yaml:14`, and where its CID comes from if not from there."""
+    return ", ".join(filter(None, (action.origin, action.whence and f"CID from {action.whence}")))
 
 
 def why(action: Action) -> str:
