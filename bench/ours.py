@@ -87,7 +87,8 @@ def adds(path: str, token: str, journal: str = "journal") -> task.Done:
             if kept is not None:
                 kept.close()
         done = report.count("done")
-        assert done == len(manifest.entries) and report.exit_code(planned.plan) == 0, report.services
+        assert done == len(manifest.entries), report.services
+        assert report.exit_code(planned.plan) == 0, report.services
         return task.Done(seconds=seconds, count=done, requests=sum(s.requests for s in report.services))
 
     with tempfile.TemporaryDirectory() as state:

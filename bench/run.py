@@ -1,8 +1,8 @@
 """Ratios of pinrec to the least code that does the same, measured in the same run. See README.md beside this file.
 
-    python bench/run.py                      everything, some minutes
-    python bench/run.py list apply           two groups
-    python bench/run.py all --size 1000 --repeat 1
+python bench/run.py                      everything, some minutes
+python bench/run.py list apply           two groups
+python bench/run.py all --size 1000 --repeat 1
 """
 
 import argparse

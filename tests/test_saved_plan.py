@@ -59,12 +59,12 @@ def test_a_comment_is_nothing_else(stage: Stage) -> None:
     assert stage.pinrec("apply", "plan.json")[0] == 0
 
 
-@pytest.mark.parametrize("move", ["gone", "added", "renamed"])
+@pytest.mark.parametrize("move", ["gone", "added", "renamed", "foreign"])
 def test_it_is_stale_when_what_is_under_a_key_has_moved(stage: Stage, move: str) -> None:
     saved(stage)
     store = stage.sandboxes["s"].store
     website = next(p for p in store.all("token") if p.name == "website")
-    if move != "added":
+    if move in ("gone", "renamed"):
         code, _, _ = stage.pinrec("version")
         import httpx
 
@@ -72,6 +72,8 @@ def test_it_is_stale_when_what_is_under_a_key_has_moved(stage: Stage, move: str)
         httpx.delete(url, headers={"Authorization": "Bearer token"}, trust_env=False)
     if move == "added":
         store.put("token", D, name="website", meta={"pinrec": "acme"})
+    if move == "foreign":
+        store.put("token", D, name="website")
     if move == "renamed":
         store.put("token", A, name="website", meta={"pinrec": "acme"})
     before = stage.changes()
@@ -87,6 +89,25 @@ def test_it_is_refused_when_it_is_a_day_old(stage: Stage) -> None:
     code, _, err = stage.pinrec("apply", "plan.json")
     assert (code, stage.changes()) == (5, [])
     assert "h old" in err
+
+
+def test_it_is_refused_when_it_comes_from_the_future(stage: Stage) -> None:
+    plan = saved(stage)
+    plan["created"] = "2099-01-01T00:00:00Z"
+    Path("plan.json").write_text(json.dumps(plan))
+    code, _, err = stage.pinrec("apply", "plan.json")
+    assert (code, stage.changes()) == (5, [])
+    assert "in the future" in err
+
+
+def test_it_holds_no_address_of_a_service_that_is_down(stage: Stage) -> None:
+    stage.services = {"s": {"down": True}}
+    stage.write_manifest(MORE)
+    code, _, _ = stage.pinrec("plan", "--out", "plan.json")
+    assert code == 3
+    text = Path("plan.json").read_text()
+    assert "nothing is known of s" in text
+    assert "127.0.0.1" not in text
 
 
 def test_another_run_on_its_keys_makes_it_stale(stage: Stage) -> None:

@@ -38,9 +38,10 @@ def run_apply(
 
     sure = yes or saved is not None
     if not sure and not sys.stdin.isatty():
+        review = "or review with `pinrec plan --out plan.json` and run `pinrec apply plan.json`"
         raise UsageError(
             "there is no terminal to ask on",
-            hint="give --yes, or review with `pinrec plan --out plan.json` and run `pinrec apply plan.json`",
+            hint="give --yes" if overrides.destroy else f"give --yes, {review}",
         )
     if saved is not None and saved.owner != manifest.owner:
         raise UsageError(
@@ -56,13 +57,14 @@ def run_apply(
             manifest,
             interrupted,
             needs_journal=True,
-            resolved=saved.resolved if saved else None,
+            resolved=saved.resolved if saved else {} if overrides.destroy else None,
             wait=wait,
             timeout=timeout,
         ) as run:
-            planned = await run.plan(overrides)
+            planned = await run.plan(overrides, tell=saved is None)
             if saved is not None:
                 planned = cycle.load_saved(planned, saved, run.context)
+                run.tell(planned.plan)
                 _tell_newer(options, planned)
             counts = words.count(planned.plan.actions, planned.plan.services)
             _show(options, planned.plan, form, full)
@@ -76,6 +78,8 @@ def run_apply(
                     report = await cycle.run_apply(planned, run.context)
             finally:
                 run.settle()
+            if run.events is not None:
+                run.events.report(report, interrupted.code or report.exit_code(planned.plan))
             if counts.changes or form != "text":
                 text = render_report(
                     report, form, style=style(options), full=whole(full), verbose=options.verbose

@@ -8,18 +8,30 @@ from reconciler.core.errors import UsageError
 from reconciler.core.manifest import Manifest
 
 
+def named(options: Options) -> str:
+    """The file of a command that edits it. Raises UsageError for stdin, or if there is none."""
+    if options.file == "-":
+        raise UsageError("-f - is no file that could be edited", hint="name it with -f FILE")
+    _check_default(options)
+    return options.file
+
+
 def load(options: Options) -> Manifest:
     """The manifest of this invocation. Raises ManifestError, or UsageError if there is none."""
-    from pathlib import Path
-
     from reconciler.manifest import load_manifest
+
+    _check_default(options)
+    return load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
+
+
+def _check_default(options: Options) -> None:
+    from pathlib import Path
 
     if options.file == DEFAULT_FILE and not Path(DEFAULT_FILE).exists():
         raise UsageError(
             f"there is no {DEFAULT_FILE} here",
             hint="`pinrec init` writes a starter, `-f FILE` names another",
         )
-    return load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
 
 
 def check_services(names: Iterable[str], manifest: Manifest) -> None:

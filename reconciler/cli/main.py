@@ -21,8 +21,12 @@ COMMANDS = {
     "plan": "Show what apply would do, and why.",
     "apply": "Make the services hold what the manifest says.",
     "destroy": "Remove everything that is ours from the services.",
+    "pin": "Add, change or remove one pin of the manifest, and apply it.",
+    "service": "Add, list, test or remove a service, or replace its key.",
+    "import": "Write a manifest from live accounts or from a list.",
     "status": "Show how each service stands.",
     "ls": "List live pins of the services.",
+    "doctor": "Find out what a service really does.",
     "explain": "Tell the whole story of one pin.",
     "history": "Show past runs.",
     "unlock": "Show who holds the lock, and remove it.",
@@ -32,21 +36,26 @@ COMMANDS = {
     "completion": "Print a completion script for a shell.",
     "version": "Print the version.",
 }
+#: Where the module of a command is not called as the command is: a keyword of Python.
+_MODULES = {"import": "imports"}
 _EXIT_USAGE, _EXIT_SIGINT = 64, 130  # as in core.errors, which `--help` does not import
 
 
+def load_command(name: str) -> click.Command:
+    """The command of that name in `COMMANDS`."""
+    command = import_module(f"reconciler.cli.commands.{_MODULES.get(name, name)}").command
+    assert isinstance(command, click.Command)
+    return command
+
+
 class LazyGroup(click.Group):
-    """Commands by name; `reconciler.cli.commands.NAME` is imported when NAME is called."""
+    """Commands by name; the module of one is imported when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(f"reconciler.cli.commands.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -116,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. No exception leaves this function."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -138,6 +148,13 @@ def run(argv: Sequence[str] | None = None) -> int:
 
         code = tell(error, os.environ)
     return _flushed(code)
+
+
+def _open_closed() -> None:
+    """A caller may close the standard streams (`>&-`); Python then has None in their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # for the life of the process, and pathlib is not needed for it
 
 
 def _usage(error: click.ClickException) -> None:

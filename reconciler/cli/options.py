@@ -31,6 +31,9 @@ class Options:
     color: "ColorChoice" = "auto"
     verbose: bool = False
     quiet: bool = False
+    #: Where events go, "" for nowhere, and the command that writes them.
+    events: str = ""
+    command: str = ""
 
     @property
     def state_dir(self) -> "Path":
@@ -46,8 +49,12 @@ class Options:
 
 def _store(ctx: click.Context, param: click.Parameter, value: object) -> None:
     options = ctx.ensure_object(Options)
-    if value not in (None, False, ""):
-        setattr(options, str(param.name), value)
+    if value in (None, False, ""):
+        return
+    source = ctx.get_parameter_source(str(param.name))
+    if source is not None and source.name == "ENVIRONMENT" and getattr(options, str(param.name)):
+        return  # given before the command's name, as an option: the environment does not overrule it
+    setattr(options, str(param.name), value)
 
 
 def common(function: F) -> F:
@@ -55,11 +62,17 @@ def common(function: F) -> F:
     for decorate in reversed(
         (
             click.option(
-                "-f", "--file", metavar="FILE", help="The manifest; - is stdin. [default: pinrec.yaml]"
+                "-f",
+                "--file",
+                # `Path` for the sake of completion: it checks nothing here, the loader says more.
+                type=click.Path(allow_dash=True),
+                metavar="FILE",
+                help="The manifest; - is stdin. [default: pinrec.yaml]",
             ),
             click.option(
                 "--state-dir",
                 "state",
+                type=click.Path(file_okay=False),
                 metavar="DIR",
                 envvar="PINREC_STATE_DIR",
                 help="Where journal and lock live. [env: PINREC_STATE_DIR; default: the XDG state directory]",
@@ -88,6 +101,22 @@ def _hidden_value(decorate: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+def _store_events(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    options = ctx.ensure_object(Options)
+    if value == "":
+        raise click.UsageError("--events '' is no file: an unset variable?")
+    options.events, options.command = value or "", ctx.info_name or ""
+
+
+events_option = click.option(
+    "--events",
+    type=click.Path(),
+    metavar="FILE",
+    expose_value=False,
+    callback=_store_events,
+    help="Also write what happens to FILE, one JSON object a line (`pinrec schema events`).",
+)
+
 pass_options = click.make_pass_decorator(Options, ensure=True)
 
 
@@ -111,8 +140,25 @@ def _stack(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return apply
 
 
+def _complete_services(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from reconciler.cli.completions import complete_services
+
+    return complete_services(ctx, param, incomplete)
+
+
+def _complete_pins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from reconciler.cli.completions import complete_pins
+
+    return complete_pins(ctx, param, incomplete)
+
+
 service_option = click.option(
-    "--service", "services", multiple=True, metavar="NAME", help="Only this service. May be repeated."
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_services,
+    help="Only this service. May be repeated.",
 )
 
 narrowing = _stack(
@@ -121,6 +167,7 @@ narrowing = _stack(
         "targets",
         multiple=True,
         metavar="GLOB",
+        shell_complete=_complete_pins,
         help="Only pins whose name matches. May be repeated; an error if nothing matches.",
     ),
     service_option,

@@ -3,8 +3,8 @@
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Literal
 from reconciler.cli.declared import check_services
 from reconciler.cli.interrupt import Interrupt
 from reconciler.cli.options import Options
-from reconciler.core.errors import PinrecError
+from reconciler.core.errors import EXIT_ERROR, PinrecError
 from reconciler.core.manifest import Manifest
-from reconciler.core.plan import Overrides
+from reconciler.core.plan import Overrides, Plan
 
 if TYPE_CHECKING:
     from reconciler.engine.context import Context
     from reconciler.engine.cycle import Planned
+    from reconciler.engine.events import Events
     from reconciler.engine.journal import Journal
     from reconciler.engine.progress import Progress
 
@@ -31,17 +32,32 @@ class Run:
     manifest: Manifest
     context: "Context"
     resolved: Mapping[str, str]
+    #: Where `--events` writes, if anywhere.
+    events: "Events | None"
     #: Takes a live progress display off the terminal, to make room for a result or a question.
     settle: Callable[[], None]
 
-    async def plan(self, overrides: Overrides) -> "Planned":
+    async def plan(self, overrides: Overrides, *, tell: bool = True) -> "Planned":
+        """`tell`: this is the plan that counts, and no saved one."""
         from reconciler.engine.cycle import make_plan
 
         check_services(overrides.services, self.manifest)
         try:
-            return await make_plan(self.manifest, overrides, self.context, resolved=dict(self.resolved))
+            planned = await make_plan(self.manifest, overrides, self.context, resolved=dict(self.resolved))
         finally:
             self.settle()
+        if tell:
+            self.tell(planned.plan)
+        return planned
+
+    def tell(self, plan: Plan) -> None:
+        """The plan as an event."""
+        if self.events is not None:
+            from msgspec.structs import asdict
+
+            from reconciler.cli.render.words import count
+
+            self.events.planned(plan, asdict(count(plan.actions, plan.services)))
 
 
 @asynccontextmanager
@@ -66,10 +82,13 @@ async def opened(
     from reconciler.services.client import open_services
 
     environ = os.environ
-    cids = dict(resolved) if resolved is not None else resolve_cids(manifest, environ)
     with ExitStack() as stack:
+        events = stack.enter_context(_events(options, manifest)) if options.events else None
+        cids = dict(resolved) if resolved is not None else resolve_cids(manifest, environ)
         journal = _journal(options, required=needs_journal, keep=stack.enter_context)
         progress: Progress = stack.enter_context(make_progress(options, environ, sys.stderr))
+        if events is not None:
+            progress = events.tee(progress)
         async with open_services(manifest.services, environ=environ) as services:
             context = Context(
                 now=datetime.now(UTC),
@@ -80,14 +99,37 @@ async def opened(
                 progress=progress,
                 settings=Settings(wait=wait, timeout=timeout),
                 stop=interrupt.stop,
+                signal_exit=lambda: interrupt.code,
             )
             yield Run(
                 options=options,
                 manifest=manifest,
                 context=context,
                 resolved=cids,
+                events=events,
                 settle=getattr(progress, "close", lambda: None),
             )
+
+
+@contextmanager
+def _events(options: Options, manifest: Manifest) -> "Iterator[Events]":
+    """The file of `--events`, with its first line; an error that ends the run is its last."""
+    from reconciler import __version__
+    from reconciler.engine.events import Events, open_events
+
+    with open_events(options.events) as stream:
+        events = Events(stream)
+        events.begin(
+            pinrec=__version__, command=options.command, owner=manifest.owner, manifest=manifest.path
+        )
+        try:
+            yield events
+        except PinrecError as error:
+            events.error(error.message, error.exit_code)
+            raise
+        except BaseException as error:
+            events.error(type(error).__name__, EXIT_ERROR)
+            raise
 
 
 def _journal(options: Options, *, required: bool, keep: "Callable[[Journal], Journal]") -> "Journal | None":

@@ -91,7 +91,7 @@ def tell(place: Path, *, color: ColorChoice, kept: bool) -> int:
         teller.run("plan")
 
         teller.say(
-            "That is all of it. Next:",
+            f"That is all of it. Next (`pinrec` is {_program()} here):",
             "  pinrec init         write a pinrec.yaml of your own",
             "  pinrec sandbox      run such a service, to try things on",
             "  pinrec plan --help  every command has examples",
@@ -157,3 +157,15 @@ def _inside(place: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def _program() -> str:
+    """How this pinrec is called from here: `scripts/demo` puts it where no PATH looks."""
+    import shutil
+
+    if shutil.which("pinrec"):
+        return "pinrec"
+    beside = Path(sys.executable).parent / "pinrec"
+    with contextlib.suppress(ValueError):
+        beside = beside.relative_to(Path.cwd())
+    return str(beside)

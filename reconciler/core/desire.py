@@ -16,11 +16,13 @@ class Desire(Struct, frozen=True, kw_only=True):
     """Wanted pins by service and name, in manifest order.
 
     `expired` holds entries whose date has come by our clock; the diff believes it only where the service's clock
-    agrees. `unknown` is what a source could own but could not say.
+    agrees. `stranded` holds, by retiring service, entries that no active service is to hold in its stead.
+    `unknown` is what a source could own but could not say.
     """
 
     by_service: dict[str, dict[str, Desired]]
     expired: dict[str, dict[str, Desired]]
+    stranded: dict[str, dict[str, Desired]]
     unknown: tuple[Unknown, ...] = ()
 
     def names(self) -> set[str]:
@@ -53,6 +55,9 @@ def desire(
     """
     by_service: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
     expired: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
+    stranded: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
+    retiring = frozenset(n for n, s in manifest.services.items() if s.state == "retiring")
+    active = frozenset(n for n, s in manifest.services.items() if s.state == "active")
     problems: list[Problem] = []
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     today = now.date()
@@ -72,9 +77,16 @@ def desire(
         spec = entry.spec
         services = spec.services
         if isinstance(services, Replicas):
-            services = rendezvous(manifest.owner, wanted.name, services.of, services.count)
-            services = shared.setdefault(services, services)
+            of = tuple(s for s in services.of if s not in retiring)
+            chosen = rendezvous(manifest.owner, wanted.name, of, services.count)
+            leaving = tuple(s for s in services.of if s in retiring)
+            services = shared.setdefault(chosen + leaving, chosen + leaving)
         index = expired if spec.expires is not None and today >= spec.expires else by_service
+        if retiring and not retiring.isdisjoint(services):
+            if index is by_service and active.isdisjoint(services):
+                for service in retiring.intersection(services):
+                    stranded[service].setdefault(wanted.name, wanted)
+            services = tuple(s for s in services if s not in retiring)
         for service in services:
             first = index[service].setdefault(wanted.name, wanted)
             if first is not wanted and first.cid != wanted.cid:
@@ -91,7 +103,7 @@ def desire(
     for service, gone in expired.items():
         for name in gone.keys() & by_service[service].keys():
             del gone[name]
-    return Desire(by_service=by_service, expired=expired, unknown=unknown)
+    return Desire(by_service=by_service, expired=expired, stranded=stranded, unknown=unknown)
 
 
 def _desired(entry: Entry, resolved: Mapping[str, str]) -> Desired:

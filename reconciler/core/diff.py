@@ -64,6 +64,9 @@ class ServiceDiff(Struct, kw_only=True):
     listing: Listing
     wanted: Mapping[str, Desired]
     expired: Mapping[str, Desired]
+    #: At a retiring service: names that the manifest wants on other services, and those it wants on none.
+    released: frozenset[str] = frozenset()
+    stranded: Mapping[str, Desired] = {}
     actions: list[Action] = []
     unchanged: int = 0
     held: int = 0
@@ -171,7 +174,14 @@ class Differ:
         elif waiting_w and (stand is None or age(waiting_w[0]) > age(stand)):
             self.found.waiting += 1
             kept = f"; {_short(stand.cid.text)} stays until it is pinned" if stand is not None else ""
-            self._act(Keep(**self._head(name, entry), reason="waiting", detail=waiting_w[0].status + kept))
+            self._act(
+                Keep(
+                    **self._head(name, entry),
+                    reason="waiting",
+                    detail=waiting_w[0].status + kept,
+                    requestid=waiting_w[0].requestid,
+                )
+            )
         elif pinned_w or waiting_w:
             self._replace(name, entry, "revert", "overwrite" if self.one else "safe", pinned_o + pinned_w)
         elif failed_w:
@@ -213,7 +223,10 @@ class Differ:
 
     def _held(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
         self.found.held += 1
-        detail = foreign[0].listed_name or "an unnamed pin"
+        theirs = foreign[0]
+        same = theirs.name == name
+        take = f"[{theirs.name}]" if same else f"[{{match: {theirs.name}, prune: true}}], which renames it"
+        detail = f"{theirs.listed_name or 'an unnamed pin'}; to take it over: adopt: {take}"
         self._act(Keep(**self._head(name, entry), reason="held", detail=detail))
 
     def _in_place(self, name: str, entry: Desired, stand: Remote) -> None:
@@ -349,8 +362,27 @@ class Differ:
         )
         self.yielding.replace(action, target, olds)
 
+    def _stranded(self, name: str, entry: Desired, pins: list[Remote]) -> None:
+        """The service retires, and the entry names no active one: it stays until somebody gives it another home."""
+        self._act(
+            Blocked(
+                **self._head(name, entry),
+                would="delete",
+                guard="last-copy",
+                reason=f"{self.service.name} is retiring, and the entry names no other active service",
+                resolve=f"give it another service at {entry.origin}",
+                leaves=True,
+            )
+        )
+        self.yielding.stay.update(p.requestid for p in pins)
+
     def _unwanted(self, name: str, pins: list[Remote]) -> None:
         reason: Why = "expired" if name in self.found.expired else "undesired"
+        if name in self.found.stranded:
+            self._stranded(name, self.found.stranded[name], pins)
+            return
+        if name in self.found.released:
+            reason = "released"
         pins = [p for p in pins if not (self.one and p.cid.canonical in self.index.wanted_by)]
         pins = [p for p in pins if p.owner is not Owner.ADOPTED]
         kept_failed = all(p.status == FAILED for p in pins)
@@ -360,10 +392,23 @@ class Differ:
 
 
 def diff_service(
-    service: Service, wanted: Mapping[str, Desired], expired: Mapping[str, Desired], listing: Listing
+    service: Service,
+    wanted: Mapping[str, Desired],
+    expired: Mapping[str, Desired],
+    listing: Listing,
+    *,
+    released: frozenset[str] = frozenset(),
+    stranded: Mapping[str, Desired] | None = None,
 ) -> ServiceDiff:
     """What to do at one service so that it holds what is wanted. Pure; the guards come after it."""
-    found = ServiceDiff(service=service, listing=listing, wanted=wanted, expired=expired)
+    found = ServiceDiff(
+        service=service,
+        listing=listing,
+        wanted=wanted,
+        expired=expired,
+        released=released,
+        stranded=stranded or {},
+    )
     Differ(found).run()
     return found
 

@@ -9,6 +9,11 @@ from collections.abc import Iterable
 from fnmatch import translate
 
 
+def escape(name: str) -> str:
+    """The pattern that matches this name and no other."""
+    return re.sub(r"[*?[]", r"[\g<0>]", name)
+
+
 class Globs:
     """Patterns compiled once and matched against many names."""
 

@@ -19,6 +19,7 @@ base, and the next run would pass. Second halves, duplicates, renames and expire
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -41,6 +42,7 @@ from reconciler.core.plan import (
     Replace,
     Retry,
 )
+from reconciler.core.pruning import Leaving, with_grace, without_prune
 
 #: A service whose clock is further from ours than this is not asked to agree that an entry has expired.
 MAX_SKEW = 24 * 3600.0
@@ -57,18 +59,32 @@ class Guards:
     """The guards of one plan. Use `guard`."""
 
     def __init__(
-        self, manifest: Manifest, desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides
+        self,
+        manifest: Manifest,
+        desire: Desire,
+        diffs: Mapping[str, ServiceDiff],
+        overrides: Overrides,
+        *,
+        now: datetime,
+        leaving: Leaving | None,
     ) -> None:
+        self.now, self.leaving = now, leaving
         self.manifest, self.desire, self.diffs, self.overrides = manifest, desire, diffs, overrides
         self.actions: dict[str, list[Action]] = {name: list(d.actions) for name, d in diffs.items()}
         self.findings: list[Finding] = []
 
     def run(self) -> Guarded:
         for name, diff in self.diffs.items():
+            self._stranded(name, diff)
             self._incomplete(name, diff)
             self._unknown(name, diff)
             self._protected(name, diff)
-            self._not_pruned(name, diff)
+            actions = without_prune(self.actions[name], diff, prune=self.overrides.prune)
+            if not self.overrides.destroy:
+                actions = with_grace(
+                    actions, diff, self.manifest.guards.delete_grace, now=self.now, leaving=self.leaving
+                )
+            self.actions[name] = actions
             self._shrank(name, diff)
         self._empty()
         lines = self._counted()
@@ -110,6 +126,22 @@ class Guards:
                 )
             )
         return len(held)
+
+    def _stranded(self, service: str, diff: ServiceDiff) -> None:
+        """The diff itself holds back what a retiring service alone is to hold; it is told like a guard's work."""
+        names = sorted(a.name for a in diff.actions if isinstance(a, Blocked) and a.name in diff.stranded)
+        if names:
+            self.findings.append(
+                Finding(
+                    guard="last-copy",
+                    severity="block",
+                    message="the service is retiring, and these entries name no other active one",
+                    service=service,
+                    keys=tuple(names[:SHOWN_KEYS]),
+                    count=len(names),
+                    override="give each another service in the manifest",
+                )
+            )
 
     def _incomplete(self, service: str, diff: ServiceDiff) -> None:
         if diff.listing.complete:
@@ -173,7 +205,7 @@ class Guards:
             service,
             "protected",
             lambda a: (
-                (isinstance(a, Delete) and a.leaves and protected(a.name))
+                (isinstance(a, Delete) and a.leaves and a.reason != "released" and protected(a.name))
                 or (isinstance(a, Replace) and bool(a.was) and protected(a.was))
             ),
             "protected",
@@ -181,35 +213,10 @@ class Guards:
             message="protected names would leave",
         )
 
-    def _not_pruned(self, service: str, diff: ServiceDiff) -> None:
-        """`prune: false` never deletes at a service; `--no-prune` lets no name leave in this run."""
-        if diff.service.prune and self.overrides.prune:
-            return
-        never = not diff.service.prune
-        why = "prune: false" if never else "--no-prune"
-        rest: list[Action] = []
-        for a in self.actions[service]:
-            if isinstance(a, Delete) and (never or a.leaves):
-                rest.append(
-                    Keep(
-                        service=service,
-                        name=a.name,
-                        cid=a.cid,
-                        reason="prune-off",
-                        detail=why,
-                    )
-                )
-            elif isinstance(a, Replace) and never and a.olds:
-                from msgspec.structs import replace
-
-                rest.append(replace(a, olds=()))
-            else:
-                rest.append(a)
-        self.actions[service] = rest
-
     # --- sources and counts -------------------------------------------------------------------------------------
 
     def _shrank(self, service: str, diff: ServiceDiff) -> None:
+        marked = diff.service.profile.meta == "kept" or diff.listing.mark_seen
         for source in self.manifest.sources:
             if source.name in self.overrides.allow_shrink or self.overrides.destroy:
                 continue
@@ -227,7 +234,8 @@ class Guards:
                     f"{source.name} has {source.entries} entries, and {len(of_source)} names here are from it",
                     resolve=resolve,
                 )
-            elif not of_source and source.entries == 0:
+            elif not of_source and source.entries == 0 and (source.name_prefix or not marked):
+                # Where marks are kept, pins without the mark of a list that gives names no prefix are not from it.
                 self._hold(
                     service, "shrank", _could_be_from(source), f"{source.name} became empty", resolve=resolve
                 )
@@ -274,7 +282,7 @@ class Guards:
                     service,
                     "disjoint",
                     lambda a: _undesired(a) or isinstance(a, Add),
-                    f"we own {ours} names at {service} and none of them is desired there: "
+                    f"we own {ours} name{'s' * (ours != 1)} at {service} and none of them is desired there: "
                     f"another manifest named {self.manifest.owner!r}?",
                     resolve="--allow-disjoint",
                 )
@@ -298,6 +306,8 @@ class Guards:
         return tuple(lines)
 
     def _is_disjoint(self, service: str, diff: ServiceDiff) -> bool:
+        if diff.service.state == "retiring" or not any(self.desire.by_service.values()):
+            return False  # known to be emptied; and an empty manifest has a guard of its own
         renamed = any(isinstance(a, Replace) and a.was for a in self.actions[service])
         return (
             bool(diff.ours)
@@ -308,10 +318,19 @@ class Guards:
 
 
 def guard(
-    manifest: Manifest, desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides
+    manifest: Manifest,
+    desire: Desire,
+    diffs: Mapping[str, ServiceDiff],
+    overrides: Overrides,
+    *,
+    now: datetime,
+    leaving: Leaving | None,
 ) -> Guarded:
-    """All guards but the last-copy one, which needs to know what is left (`core.last_copy`)."""
-    return Guards(manifest, desire, diffs, overrides).run()
+    """All guards but the last-copy one, which needs to know what is left (`core.last_copy`).
+
+    `leaving` says since when names have not been wanted, None where nothing is remembered.
+    """
+    return Guards(manifest, desire, diffs, overrides, now=now, leaving=leaving).run()
 
 
 def blocked(action: Change, guard: GuardName, reason: str, resolve: str = "") -> Blocked:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from reconciler.core.desire import Desire
 from reconciler.core.diff import ServiceDiff
 from reconciler.core.guards import SHOWN_KEYS, blocked
+from reconciler.core.manifest import Replicas
 from reconciler.core.model import PINNED
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import Action, Add, Delete, Finding, Replace, Retry, Victim
@@ -40,6 +41,8 @@ def guard_last_copies(
     at_risk = {
         c for v in victims if v.ref.status == PINNED and (c := listed_cid(v.ref.cid).canonical) in wanted
     }
+    chosen = _chosen(desire, diffs, actions)
+    at_risk.update(cid for holders in chosen.values() for cid in holders.values())
     if not at_risk:
         return actions, ()
     findings: list[Finding] = []
@@ -49,12 +52,48 @@ def guard_last_copies(
         going = {(a.service, v.ref.requestid) for acts in actions.values() for a in acts for v in _victims(a)}
         held: list[Action] = []
         for service, acts in actions.items():
-            checked = [_check(a, copies, going, at_risk, one=diffs[service].one) for a in acts]
+            checked = [
+                _check(_with_chosen(a, chosen, copies, going), copies, going, at_risk, one=diffs[service].one)
+                for a in acts
+            ]
             held += [new for old, new in zip(acts, checked, strict=True) if type(new) is not type(old)]
             actions[service] = checked
         if not held:
             return actions, tuple(findings)
         findings += _findings(held)
+
+
+#: (service, name) of what is to leave → the services that are to hold the name instead, and which CID
+Chosen = Mapping[tuple[str, str], Mapping[str, str]]
+
+
+def _chosen(desire: Desire, diffs: Mapping[str, ServiceDiff], actions: Mapping[str, list[Action]]) -> Chosen:
+    """A surplus replica, or what a retiring service holds, goes only when all that are to hold the name do.
+
+    They do when they hold what the manifest wants now: the CID that leaves may be an earlier one.
+    """
+    chosen: dict[tuple[str, str], dict[str, str]] = {}
+    for service, acts in actions.items():
+        retiring = diffs[service].service.state == "retiring"
+        for name in {a.name for a in acts if _leaves(a)}:
+            holders = {s: w[name] for s, w in desire.by_service.items() if s != service and name in w}
+            if retiring or any(isinstance(d.spec.services, Replicas) for d in holders.values()):
+                chosen[service, name] = {s: d.cid.canonical for s, d in holders.items()}
+    return chosen
+
+
+def _leaves(action: Action) -> bool:
+    return isinstance(action, Delete) and action.leaves and action.victim.ref.status == PINNED
+
+
+def _with_chosen(action: Action, chosen: Chosen, copies: _Copies, going: set[tuple[str, str]]) -> Action:
+    """`action` resting on those that are chosen, or held back if one of them neither has nor gets its copy."""
+    if not isinstance(action, Delete) or not _leaves(action) or not (holders := chosen.get(action.key)):
+        return action
+    lack = [s for s, cid in holders.items() if s not in {at for at, _ in copies.others(cid, going)}]
+    if lack:
+        return blocked(action, "last-copy", f"it goes once {', '.join(lack)} holds a pinned copy")
+    return replace(action, victim=replace(action.victim, all_of=tuple(holders)))
 
 
 def _victims(action: Action) -> Iterable[Victim]:
@@ -127,17 +166,17 @@ def _justify(
 
 
 def _findings(held: list[Action]) -> list[Finding]:
-    by_service: dict[str, list[str]] = {}
+    names: dict[tuple[str, str], list[str]] = {}
     for a in held:
-        by_service.setdefault(a.service, []).append(a.name)
+        names.setdefault((a.service, a.reason), []).append(a.name)
     return [
         Finding(
             guard="last-copy",
             severity="block",
             service=service,
-            message="the manifest desires a CID whose only pinned copy this is",
-            keys=tuple(sorted(names)[:SHOWN_KEYS]),
-            count=len(names),
+            message=reason,
+            keys=tuple(sorted(found)[:SHOWN_KEYS]),
+            count=len(found),
         )
-        for service, names in by_service.items()
+        for (service, reason), found in names.items()
     ]

@@ -53,12 +53,16 @@ class Service(Struct, frozen=True, kw_only=True):
     profile: Profile
     limits: Limits = Limits()
     ownership: Literal["meta", "prefix"] = "meta"
-    state: Literal["active", "suspended"] = "active"
+    state: Literal["active", "suspended", "retiring"] = "active"
     prune: bool = True
     insecure: bool = False
     preset: str = ""
     file: str = ""
     line: int = 0
+    #: Fields of `profile` that the manifest itself gives, named as there: nothing that was found out beats them.
+    profile_declared: tuple[str, ...] = ()
+    #: What the plan says of where the profile comes from.
+    profile_notes: tuple[str, ...] = ()
 
 
 class CidRef(Struct, frozen=True, kw_only=True):
@@ -124,6 +128,8 @@ class Percent(Struct, frozen=True):
 class GuardLimits(Struct, frozen=True, kw_only=True):
     max_deletes: int | Percent | None = None
     max_replaces: int | Percent | None = None
+    #: Seconds that a name stays before it may leave.
+    delete_grace: float = 0.0
 
 
 class Note(Struct, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ class Owner(StrEnum):
     OTHER = "other"
 
 
-class Remote(Struct, frozen=True, kw_only=True):
+class Remote(Struct, frozen=True, kw_only=True, gc=False):
     """A pin as it was listed. `name` is the key name, `listed_name` what the service said (absent is "")."""
 
     requestid: str
@@ -148,11 +148,15 @@ class Listing(Struct, frozen=True, kw_only=True):
     complete: bool = False
     reachable: bool = True
     why: str = ""
+    #: What a person may do about it.
+    hint: str = ""
     #: All pins seen, foreign ones too; ours among them by name.
     seen: int = 0
     requests: int = 0
     #: Seconds that the service's `Date` header was ahead of our clock, None if it sent none.
     clock_skew: float | None = None
+    #: Whether a 404 was all that came back.
+    absent: bool = False
     #: Whether a mark of ours came back in meta: proof that the service keeps it.
     mark_seen: bool = False
 

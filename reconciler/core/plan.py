@@ -82,12 +82,14 @@ class Victim(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     Each key in `needs` (names at the same service, all that want its CID) must have a pinned copy of its own
     other than the victim; and, if `elsewhere` is not empty, one of those keys ("service", "name") a pinned copy
-    at its service. All of them are read again right before the request.
+    at its service; and each service in `all_of` one of ours of what the manifest wants there under the name. All
+    are read again right before the request.
     """
 
     ref: PinRef
     needs: tuple[str, ...] = ()
     elsewhere: tuple[tuple[str, str], ...] = ()
+    all_of: tuple[str, ...] = ()
 
 
 class Replace(ActionBase, frozen=True, kw_only=True, gc=False, tag="replace"):
@@ -122,11 +124,12 @@ class Retry(ActionBase, frozen=True, kw_only=True, gc=False, tag="retry"):
 class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
     """DELETE /pins/{requestid} of the victim; with `stand`, in favour of that pin, which is read again too.
 
-    Reasons: `undesired` and `expired` (the name leaves the service: counted by the guards); `superseded` (the
+    Reasons: `undesired`, `expired` and `released` (the name leaves the service; only the first is counted by the
+    guards, `released` is what a retiring service need not hold any more); `superseded` (the
     second half of a replace begun earlier), `duplicate`, `failed` (clean-up).
     """
 
-    reason: Literal["undesired", "expired", "superseded", "duplicate", "failed"]
+    reason: Literal["undesired", "expired", "released", "superseded", "duplicate", "failed"]
     victim: Victim
     #: The newest pinned pin of the key, to which the victim yields.
     stand: PinRef | None = None
@@ -134,14 +137,18 @@ class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
     @property
     def leaves(self) -> bool:
         """Whether the name leaves the service by this."""
-        return self.reason in ("undesired", "expired")
+        return self.reason in ("undesired", "expired", "released")
 
 
 class Keep(ActionBase, frozen=True, kw_only=True, gc=False, tag="keep"):
     """Nothing to do, but worth a word. Plain keeps are only counted."""
 
-    reason: Literal["held", "waiting", "satisfied", "left", "suspended", "prune-off", "wait-second-half"]
+    reason: Literal[
+        "held", "waiting", "satisfied", "left", "suspended", "prune-off", "wait-second-half", "grace"
+    ]
     detail: str = ""
+    #: The pin that is waited for, with reason `waiting`.
+    requestid: str = ""
 
 
 class Blocked(ActionBase, frozen=True, kw_only=True, gc=False, tag="blocked"):

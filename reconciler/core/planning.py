@@ -1,6 +1,7 @@
 """The plan from what is desired and what was observed: diff, guard, and put in order. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -14,7 +15,7 @@ from reconciler.core.guards import guard
 from reconciler.core.last_copy import guard_last_copies
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Manifest, Service
-from reconciler.core.model import FAILED, Desired, Listing, Owner, Remote, Snapshot
+from reconciler.core.model import FAILED, META_PROTECT, PINNED, Desired, Listing, Owner, Remote, Snapshot
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import (
     Action,
@@ -31,6 +32,7 @@ from reconciler.core.plan import (
     Retry,
     ServicePlan,
 )
+from reconciler.core.pruning import Leaving
 
 _ORDER: dict[type, int] = {Add: 0, Replace: 1, Retry: 2, Delete: 3, Blocked: 4, Keep: 5}
 
@@ -48,13 +50,16 @@ class Planned(Struct, frozen=True, kw_only=True):
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
-    """What makes one plan distinct from another with the same content."""
+    """What makes one plan distinct from another with the same content, and the time it is made at."""
 
     pinrec: str
     id: str
     created: str
     digest: str
     resolved: dict[str, str]
+    now: datetime
+    #: Since when names have not been wanted, where that is remembered.
+    leaving: Leaving | None = None
 
 
 def make_plan(
@@ -64,6 +69,7 @@ def make_plan(
     _check_services(manifest, overrides)
     diffs: dict[str, ServiceDiff] = {}
     findings: list[Finding] = []
+    names = frozenset(desire.names())
     for name, service in manifest.services.items():
         listing = snapshot.listings[name]
         if not listing.reachable:
@@ -73,17 +79,25 @@ def make_plan(
                     severity="unknown",
                     service=name,
                     message=f"nothing is known of {name}: {listing.why}",
+                    override=listing.hint,
                     count=len(desire.by_service[name]),
                 )
             )
             continue
-        diffs[name] = diff_service(service, desire.by_service[name], desire.expired[name], listing)
+        diffs[name] = diff_service(
+            service,
+            desire.by_service[name],
+            desire.expired[name],
+            listing,
+            released=names if service.state == "retiring" else frozenset(),
+            stranded=desire.stranded[name],
+        )
     _check_targets(desire, diffs, overrides)
     everything = {name: diff.actions for name, diff in diffs.items()}
     for diff in diffs.values():
         diff.actions = _narrowed(diff, overrides)
         _tell(diff)
-    guarded = guard(manifest, desire, diffs, overrides)
+    guarded = guard(manifest, desire, diffs, overrides, now=stamp.now, leaving=stamp.leaving)
     actions, last = guard_last_copies(desire, diffs, guarded.actions)
     for name, diff in diffs.items():
         diff.actions = everything[name]
@@ -123,6 +137,13 @@ def _check_services(manifest: Manifest, overrides: Overrides) -> None:
             known = ", ".join(manifest.services) or "none"
             raise UsageError(
                 f"--service {name}: no such service in {manifest.path}", hint=f"declared: {known}"
+            )
+    sources = [source.name for source in manifest.sources]
+    for key in overrides.allow_shrink:
+        if key not in sources:
+            known = ", ".join(sources) or "none"
+            raise UsageError(
+                f"--allow-shrink {key}: no such list file in {manifest.path}", hint=f"declared: {known}"
             )
 
 
@@ -182,22 +203,50 @@ def _tell(diff: ServiceDiff) -> None:
     service, profile, notes = diff.service, diff.service.profile, diff.notes
     kept = profile.meta == "kept" or diff.listing.mark_seen
     wanted = diff.wanted.values()
+    notes.extend(service.profile_notes)
+    if diff.listing.absent:
+        notes.append("the listing was answered with 404: the account is empty, or the endpoint is wrong")
     if service.state == "suspended":
         notes.append("suspended: observed, never changed")
+    if service.state == "retiring":
+        left = len(diff.ours)
+        notes.append(
+            f"retiring: names of ours still here: {left}" if left else "retiring: nothing of ours is left"
+        )
     if not service.prune:
         notes.append("prune: false: nothing is ever deleted here")
     if any(isinstance(a, Keep) and a.reason == "satisfied" for a in diff.actions):
         notes.append("one pin per CID: names that want the same CID share a pin")
     if profile.modify == "loses" and any(d.spec.replace == "modify" for d in wanted):
         notes.append(f"replace: modify loses data at {profile.name}; safe is used")
+    if profile.modify == "unknown" and any(
+        isinstance(a, Replace) and a.how == "modify" for a in diff.actions
+    ):
+        notes.append("replace: modify as the manifest asks; whether it keeps the old pin here is not known")
     if not kept and any(d.spec.meta for d in wanted):
         notes.append(
             f"meta is {'not kept' if profile.meta == 'dropped' else 'not known to be kept'} here and not compared"
         )
     if not kept and any(d.spec.protect for d in wanted):
         notes.append("without meta, protect: true ends with its line; `protected: [...]` lasts")
+    if kept and (unmarked := _unmarked(diff)):
+        notes.append(
+            f"protect: true is not yet marked on {unmarked} pinned before it was said; "
+            "it ends with its line there, `protected: [...]` lasts"
+        )
     if not kept and any(d.spec.source for d in wanted):
         notes.append("without meta, list files are only checked for emptiness")
+
+
+def _unmarked(diff: ServiceDiff) -> int:
+    """Pins that entries protect and that were made before they said so: marks are written with an add only."""
+    protected = {name for name, d in diff.wanted.items() if d.spec.protect}
+    if not protected:
+        return 0
+    return sum(
+        p.mine and p.status == PINNED and p.name in protected and p.meta.get(META_PROTECT) != "true"
+        for p in diff.listing.remotes
+    )
 
 
 def _service_plan(
@@ -339,7 +388,7 @@ def _steps(
     o = [p for p in under if not desired or p.cid != desired.cid]
     steps.append(f"ours under the name: {len(w)} with the desired CID, {len(o)} with another")
     pinned = [p for p in (*w, *o) if p.status == "pinned"]
-    if pinned:
+    if pinned and desired:
         stand = max(pinned, key=lambda p: p.age)
         steps.append(
             f"the newest pinned one is {ref(stand).requestid} ({stand.cid}); it stays until a newer one is pinned"

@@ -22,7 +22,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     service: str
     name: str
-    action: Literal["add", "replace", "retry", "delete"]
+    action: Literal["add", "replace", "retry", "delete", "wait"]
     result: Result
     cid: str
     requestid: str = ""

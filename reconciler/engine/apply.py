@@ -3,6 +3,7 @@
 import asyncio
 
 from reconciler import __version__
+from reconciler.core.plan import Keep, Plan
 from reconciler.core.planning import Planned
 from reconciler.core.report import Report
 from reconciler.engine.context import Context
@@ -20,11 +21,12 @@ async def run_apply(planned: Planned, ctx: Context, *, what: str = "apply") -> R
     if ctx.journal is not None and plan.changes:
         run_id = ctx.journal.begin(owner=plan.owner, plan=plan.id, what=what, now=ctx.now)
     run = Run(planned, ctx, run_id)
-    lanes = [
-        Lane(run, service, changes)
-        for name, service in planned.manifest.services.items()
-        if (changes := [a for a in plan.changes if a.service == name])
-    ]
+    lanes = []
+    for name, service in planned.manifest.services.items():
+        changes = [a for a in plan.changes if a.service == name]
+        waiting = _left_waiting(plan, name) if ctx.settings.wait == "pinned" else []
+        if changes or waiting:
+            lanes.append(Lane(run, service, changes, waiting))
     working = {lane.service.name for lane in lanes}
     for name, event in run.settled.items():
         if name not in working:
@@ -39,9 +41,16 @@ async def run_apply(planned: Planned, ctx: Context, *, what: str = "apply") -> R
         if ctx.journal is not None and plan.changes:
             counts = {r: report.count(r) for r in ("done", "waiting", "failed", "skipped", "moved")}
             ctx.journal.end(
-                run_id, exit_code=report.exit_code(plan), counts={k: n for k, n in counts.items() if n}
+                run_id,
+                exit_code=ctx.signal_exit() or report.exit_code(plan),
+                counts={k: n for k, n in counts.items() if n},
             )
     return report
+
+
+def _left_waiting(plan: Plan, service: str) -> list[Keep]:
+    """What an earlier run sent and is not pinned yet: an apply ends well when the pins are pinned, not before."""
+    return [a for a in plan.actions if isinstance(a, Keep) and a.reason == "waiting" and a.service == service]
 
 
 def _report(run: Run) -> Report:

@@ -42,6 +42,8 @@ class Context:
     progress: Progress = field(default_factory=Silent)
     settings: Settings = field(default_factory=Settings)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    #: The exit code of the signal that set `stop`, for the journal; 0 if none did.
+    signal_exit: Callable[[], int] = lambda: 0
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     monotonic: Callable[[], float] = field(default_factory=lambda: asyncio.get_running_loop().time)
 

@@ -1,14 +1,17 @@
 """The whole product in a few lines: desire, observe, diff and guard; then apply and wait (`engine.apply`)."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
 from reconciler import __version__
 from reconciler.core.desire import desire
 from reconciler.core.digest import digest
+from reconciler.core.learned import with_learned
 from reconciler.core.manifest import Manifest
-from reconciler.core.plan import Overrides
+from reconciler.core.plan import Delete, Keep, Overrides
 from reconciler.core.planning import Planned, Stamp, explain
 from reconciler.core.planning import make_plan as plan_of
 from reconciler.engine.apply import run_apply
@@ -49,23 +52,51 @@ async def make_plan(
         created=f"{ctx.now:%Y-%m-%dT%H:%M:%S.%fZ}",
         digest=digest(manifest, resolved),
         resolved=dict(resolved),
+        now=ctx.now,
+        leaving=ctx.journal.leaving(manifest.owner) if ctx.journal is not None else None,
     )
-    planned = plan_of(manifest, wanted, snapshot, overrides, stamp)
+    with _without_gc():
+        planned = plan_of(manifest, wanted, snapshot, overrides, stamp)
+    _remember_leaving(planned, ctx)
     if missing := _no_longer_declared(manifest, ctx):
         planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
     return planned
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """The collector is off: a plan is a million small objects without a cycle, all of which stay, and going through
+    them again and again takes half as long as making them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _as_learned(manifest: Manifest, ctx: Context) -> Manifest:
     """What earlier runs found out about services, where a journal remembers it."""
     if ctx.journal is None:
         return manifest
-    services = dict(manifest.services)
-    for name, service in services.items():
-        if ctx.journal.learned(name).get("meta") == "altered" and service.profile.meta == "kept":
-            # Marks come back, declared meta does not: compare it no longer.
-            services[name] = replace(service, profile=replace(service.profile, meta="unknown"))
-    return replace(manifest, services=services)
+    learned = {
+        name: with_learned(service, ctx.journal.learned(name)) for name, service in manifest.services.items()
+    }
+    return replace(manifest, services=learned)
+
+
+def _remember_leaving(planned: Planned, ctx: Context) -> None:
+    """A grace counts from the first run that finds a name unwanted; wanted again, it is forgotten."""
+    if ctx.journal is None or not planned.manifest.guards.delete_grace:
+        return
+    names = {
+        a.key
+        for a in planned.plan.actions
+        if (isinstance(a, Keep) and a.reason == "grace") or (isinstance(a, Delete) and a.leaves)
+    }
+    listed = [s for s, listing in planned.snapshot.listings.items() if listing.complete]
+    ctx.journal.note_leaving(planned.manifest.owner, listed, names, ctx.now)
 
 
 def _no_longer_declared(manifest: Manifest, ctx: Context) -> tuple[str, ...]:

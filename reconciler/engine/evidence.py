@@ -29,6 +29,9 @@ class Evidence:
     def known(self, service: str, requestid: str) -> bool:
         return requestid in self._pins.get(service, ())
 
+    def get(self, service: str, requestid: str) -> Remote | None:
+        return self._pins.get(service, {}).get(requestid)
+
     def record(self, service: str, pin: Remote, *, new: bool) -> None:
         """A pin of ours was read, or returned by an add (`new`)."""
         self.forget(service, pin.requestid)

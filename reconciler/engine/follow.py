@@ -1,20 +1,16 @@
 """Verb 6, wait: follow accepted pins until they are pinned or failed.
 
-A few are read by requestid; many are read in pages of a listing, never by one request a pin. The interval between
+A few are read by requestid; of many, a page of what still waits is read, and then those that it does not show. The interval between
 two looks grows. A failure is believed after a second look.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from reconciler.core.errors import ServiceError
 from reconciler.core.manifest import Service
-from reconciler.core.model import FAILED, PINNED, PinStatus, Remote
-from reconciler.core.ownership import record
+from reconciler.core.model import FAILED, PINNED, Remote
+from reconciler.engine.reread import ONE_BY_ONE, reread, still_waiting
 from reconciler.engine.run import Run
-from reconciler.services.listing import sweep, workers
-
-#: Up to so many pins are read one by one.
-ONE_BY_ONE = 10
 
 
 async def follow(run: Run, service: Service, pending: set[str]) -> AsyncIterator[tuple[str, Remote | None]]:
@@ -59,22 +55,8 @@ async def follow(run: Run, service: Service, pending: set[str]) -> AsyncIterator
 
 
 async def _look(run: Run, service: Service, pending: set[str]) -> dict[str, Remote | None]:
-    """What is seen of the pending pins now; one that a page did not show is left out, unless read and gone."""
-    if len(pending) <= ONE_BY_ONE:
-        return {requestid: await run.read(service.name, requestid) for requestid in sorted(pending)}
-    seen: dict[str, Remote | None] = {}
-
-    def sink(pins: Sequence[PinStatus]) -> None:
-        for pin in pins:
-            if pin.requestid in pending:
-                seen[pin.requestid] = record(run.rules, pin)
-
-    client = run.ctx.services[service.name]
-    swept = await sweep(client, service.profile, sink, concurrency=workers(service.limits))
-    for pin in seen.values():
-        if pin is not None:
-            run.evidence.record(service.name, pin, new=False)
-    if swept.complete:
-        for requestid in sorted(pending - seen.keys())[:ONE_BY_ONE]:
-            seen[requestid] = await run.read(service.name, requestid)
-    return seen
+    """What has become of pending pins; those of which nothing new is known are left out."""
+    undecided: set[str] = set()
+    if len(pending) > ONE_BY_ONE:
+        undecided = await still_waiting(run, service, pending) or set()
+    return await reread(run, service, pending - undecided) or {}

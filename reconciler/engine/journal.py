@@ -49,6 +49,8 @@ _TRY = """INSERT INTO tries VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET
   cid = excluded.cid, at = excluded.at"""
 _SETTLED = "DELETE FROM tries WHERE owner = ? AND service = ? AND name = ?"
 _LEARN = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+_STAYS = "DELETE FROM leaving WHERE owner = ? AND service = ? AND name = ?"
+_LEAVES = "INSERT OR IGNORE INTO leaving VALUES (?, ?, ?, ?)"
 _SAW = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)"
 _ADDED = """INSERT INTO seen VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET
   pins = max(pins, 1), at = excluded.at"""
@@ -152,12 +154,12 @@ class Journal:
 
     def _open(self) -> GroupCommit:
         try:
-            return GroupCommit(self._file.connect, name="journal")
+            return GroupCommit(self._file.connect)
         except sqlite3.Error as error:
             if not is_corrupt(error):
                 raise
             self._set_aside()
-            return GroupCommit(self._file.connect, name="journal")
+            return GroupCommit(self._file.connect)
 
     def _set_aside(self) -> None:
         if (moved := self._file.set_aside()) is not None:
@@ -310,6 +312,25 @@ class Journal:
         return self._read(
             lambda db: {s: Seen(pins=n, at=_time(at)) for s, n, at in db.execute(sql, (owner,))}
         )
+
+    def leaving(self, owner: str) -> dict[tuple[str, str], datetime]:
+        """Since when names (by service and name) have not been wanted, as `note_leaving` was told."""
+        sql = "SELECT service, name, since FROM leaving WHERE owner = ?"
+        return self._read(lambda db: {(s, n): _time(at) for s, n, at in db.execute(sql, (owner,))})
+
+    def note_leaving(
+        self, owner: str, services: Collection[str], names: Collection[tuple[str, str]], now: datetime
+    ) -> None:
+        """At `services`, exactly `names` are not wanted: new ones since `now`, the others are forgotten."""
+        for service, name in self.leaving(owner):
+            if service in services and (service, name) not in names:
+                self._writer.put(
+                    "DELETE FROM leaving WHERE owner = ? AND service = ? AND name = ?", owner, service, name
+                )
+        for service, name in names:
+            self._writer.put(
+                "INSERT OR IGNORE INTO leaving VALUES (?, ?, ?, ?)", owner, service, name, now.timestamp()
+            )
 
     def last_try(self, owner: str, service: str, name: str) -> Try | None:
         """The retries of what is under a key, or None if it was not retried since it last was pinned."""

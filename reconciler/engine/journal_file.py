@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.core.errors import PinrecError
 
 #: PRAGMA user_version of the tables below. A newer one is refused, an older one migrated.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Seconds to wait for another process that writes (another owner, or a plan beside an apply).
 BUSY_TIMEOUT = 10.0
 
@@ -39,6 +39,14 @@ CREATE TABLE seen (
   owner TEXT NOT NULL, service TEXT NOT NULL, pins INTEGER NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (owner, service)) WITHOUT ROWID;
 """
+#: What brings a file of the version before to each later one; a new file gets the tables above and all of these.
+_MIGRATIONS = {
+    2: """
+CREATE TABLE IF NOT EXISTS leaving (
+  owner TEXT NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL,
+  PRIMARY KEY (owner, service, name)) WITHOUT ROWID;
+""",
+}
 #: Results that say that the file is damaged, or is no database at all.
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -91,12 +99,14 @@ class JournalFile:
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version < SCHEMA_VERSION:
             db.execute("BEGIN IMMEDIATE")
             # Another process may have made the tables while we waited for the write lock.
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _TABLES.split(";"):
+            if version < SCHEMA_VERSION:
+                steps = [_TABLES] if version == 0 else []
+                steps += [sql for to, sql in _MIGRATIONS.items() if to > version]
+                for statement in "".join(steps).split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 version = SCHEMA_VERSION

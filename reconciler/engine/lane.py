@@ -15,7 +15,7 @@ from reconciler.core.listed import ref
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, Remote
 from reconciler.core.ownership import request_for
-from reconciler.core.plan import Add, Change, Delete, Replace, Retry, Victim
+from reconciler.core.plan import Add, Change, Delete, Keep, Replace, Retry, Victim
 from reconciler.core.report import Result, ServiceReport
 from reconciler.engine.follow import follow
 from reconciler.engine.retire import Moved, retire
@@ -24,12 +24,16 @@ from reconciler.engine.send import in_the_way, marks_kept, send_add, send_replac
 from reconciler.engine.verify import verify
 
 First = Add | Replace | Retry
+#: What is followed until it is pinned: what this run sends, and what an earlier one left waiting.
+Followed = First | Keep
 
 
 class Lane:
     """Works off the changes of one service. `stopped` says why it ended early, or ""."""
 
-    def __init__(self, run: Run, service: Service, changes: Sequence[Change]) -> None:
+    def __init__(
+        self, run: Run, service: Service, changes: Sequence[Change], waiting: Sequence[Keep] = ()
+    ) -> None:
         self.run = run
         self.service = service
         self.diff = run.planned.diffs[service.name]
@@ -41,9 +45,9 @@ class Lane:
         #: whether a read-back of this run showed our mark
         self.mark_proven = False
         #: what was accepted and is not yet pinned, by requestid
-        self.pending: dict[str, First] = {}
+        self.pending: dict[str, Followed] = {k.requestid: k for k in waiting}
         #: what is true at the service, with the pin that makes it so
-        self.true: list[tuple[First, Remote | None]] = []
+        self.true: list[tuple[Followed, Remote | None]] = []
 
     async def work(self) -> None:
         client = self.run.ctx.services[self.service.name]
@@ -245,9 +249,9 @@ class Lane:
                         return
             self._done(action, new)
 
-        await self._each([a for a, _ in self.true if yields[id(a)]], second_half)
+        await self._each([a for a, _ in self.true if not isinstance(a, Keep) and yields[id(a)]], second_half)
 
-    def _done(self, action: First, pin: Remote | None) -> None:
+    def _done(self, action: Followed, pin: Remote | None) -> None:
         self.run.finish(action, "done", requestid=pin.requestid if pin else "")
 
     async def _deletes(self) -> None:
@@ -267,18 +271,18 @@ class Lane:
     # --- 4. the last look -----------------------------------------------------------------------------------------
 
     async def _verify(self) -> None:
-        made = [(a, p) for a, p in self.true if p is not None]
+        made = [(a, p) for a, p in self.true if p is not None and not isinstance(a, Keep)]
         if await verify(self.run, self.service, made):
             self.notes.append("meta came back other than it was sent; it is no longer compared here")
 
     async def _elsewhere(self, victim: Victim) -> None:
         """What other services are to hold first is waited for; nothing else makes one lane wait for another."""
-        for service in {s for s, _ in victim.elsewhere}:
+        for service in {*(s for s, _ in victim.elsewhere), *victim.all_of}:
             if service != self.service.name:
                 await self.run.settled[service].wait()
 
 
-def _yielding(action: First) -> tuple[Victim, ...]:
+def _yielding(action: Followed) -> tuple[Victim, ...]:
     if isinstance(action, Replace):
         return action.olds
     return tuple(Victim(ref=f) for f in action.failed) if isinstance(action, Retry) else ()

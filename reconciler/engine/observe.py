@@ -16,7 +16,7 @@ async def observe(manifest: Manifest, desire: Desire, ctx: Context) -> Snapshot:
     """List every declared service, each on its own: one that is down hides and delays no other."""
     rules = Rules.of(manifest)
     tasks = {
-        name: asyncio.create_task(_listing(service, rules, _relevant(desire, name), ctx))
+        name: asyncio.create_task(_listing(service, manifest.owner, rules, _relevant(desire, name), ctx))
         for name, service in manifest.services.items()
     }
     try:
@@ -31,7 +31,9 @@ def _relevant(desire: Desire, service: str) -> Mapping[str, Desired]:
     return {**expired, **wanted} if expired else wanted
 
 
-async def _listing(service: Service, rules: Rules, wanted: Mapping[str, Desired], ctx: Context) -> Listing:
+async def _listing(
+    service: Service, owner: str, rules: Rules, wanted: Mapping[str, Desired], ctx: Context
+) -> Listing:
     client = ctx.services[service.name]
     remotes: list[Remote] = []
     seen = 0
@@ -53,20 +55,20 @@ async def _listing(service: Service, rules: Rules, wanted: Mapping[str, Desired]
             service=service.name,
             reachable=False,
             why=error.message.removeprefix(f"{service.name}: "),
+            hint=error.hint,
             requests=client.requests - before,
         )
     ctx.progress.listing(service.name, seen, done=True)
     mark_seen = any(r.owner is Owner.OURS and META_OWNER in r.meta for r in remotes)
     if ctx.journal is not None and swept.complete:
         ours = sum(r.owner is Owner.OURS for r in remotes)
-        owner = next(iter(rules.owners)) if len(rules.owners) == 1 else ""
-        if owner:
-            ctx.journal.saw(owner, service.name, ours)
+        ctx.journal.saw(owner, service.name, ours)
     return Listing(
         service=service.name,
         remotes=tuple(remotes),
         complete=swept.complete,
         why=swept.why,
+        absent=swept.absent,
         seen=seen,
         requests=client.requests - before,
         clock_skew=swept.skew,

@@ -42,11 +42,11 @@ async def retire(
         await run.ctx.pause(run.started + run.ctx.settings.second_look - run.ctx.monotonic())
     diff = run.planned.diffs[service]
     if diff.one:
-        await _justify(run, service, victim, stand, carried)
+        await _justify(run, action, victim, stand, carried)
         await _unchanged(run, service, ref)
     else:
         await _unchanged(run, service, ref)
-        await _justify(run, service, victim, stand, carried)
+        await _justify(run, action, victim, stand, carried)
     if run.stopped:
         raise Moved("interrupted")
     seq = await run.intent(action, kind="delete", cid=ref.cid, requestid=ref.requestid)
@@ -67,7 +67,10 @@ async def _unchanged(run: Run, service: str, ref: PinRef) -> None:
         raise Moved(moved)
 
 
-async def _justify(run: Run, service: str, victim: Victim, stand: PinRef | None, carried: Cid | None) -> None:
+async def _justify(
+    run: Run, action: Change, victim: Victim, stand: PinRef | None, carried: Cid | None
+) -> None:
+    service = action.service
     if carried is not None and not await _has_copy(run, service, carried.canonical, None, ""):
         raise Moved(f"{carried} is not pinned here yet")
     if stand is not None and (moved := await run.moved(service, stand)):
@@ -77,6 +80,15 @@ async def _justify(run: Run, service: str, victim: Victim, stand: PinRef | None,
     for name in victim.needs:
         if not await _has_copy(run, service, cid, None if one else name, victim.ref.requestid):
             raise Moved(f"{name} has no pinned copy of its own yet")
+    for at in victim.all_of:
+        # What is wanted there now may be another CID than the one that goes.
+        wanted = run.planned.desire.by_service[at].get(action.name)
+        try:
+            holds = await _has_copy(run, at, wanted.cid.canonical if wanted else cid, None, "")
+        except ServiceError:
+            holds = False
+        if not holds:
+            raise Moved(f"{at} does not hold a pinned copy yet")
     if victim.elsewhere:
         for at, name in victim.elsewhere:
             try:

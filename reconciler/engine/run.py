@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from reconciler.core.errors import ServiceError
 from reconciler.core.model import PinKey, Remote
 from reconciler.core.ownership import Rules, record
-from reconciler.core.plan import ActionBase, Add, Change, Delete, PinRef, Replace, Retry
+from reconciler.core.plan import ActionBase, Add, Change, Delete, Keep, PinRef, Replace, Retry
 from reconciler.core.planning import Planned
 from reconciler.core.report import Outcome, Result, ServiceReport
 from reconciler.engine.context import Context
 from reconciler.engine.evidence import Evidence, difference
 from reconciler.engine.journal import Intent, Journal
 
-KIND = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete"}
+KIND = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete", Keep: "wait"}
 
 
 class Run:

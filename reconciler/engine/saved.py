@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from reconciler.core.errors import StalePlanError
+from reconciler.core.model import Owner
 from reconciler.core.plan import (
     PLAN_FORMAT,
     PLAN_MAX_AGE,
@@ -12,12 +13,16 @@ from reconciler.core.plan import (
     Blocked,
     Change,
     Delete,
+    Fingerprint,
     Keep,
     Plan,
     Replace,
 )
 from reconciler.core.planning import Planned
 from reconciler.engine.context import Context
+
+#: Seconds by which the clock of the machine that made a plan may be ahead of ours.
+MAX_AHEAD = 3600.0
 
 
 def load_saved(fresh: Planned, saved: Plan, ctx: Context) -> Planned:
@@ -53,6 +58,11 @@ def _still_valid(fresh: Plan, saved: Plan, ctx: Context) -> None:
     except ValueError:
         raise StalePlanError(f"this plan has no valid time: {saved.created!r}", hint=hint) from None
     age = (ctx.now - made).total_seconds()
+    if age < -MAX_AHEAD:
+        raise StalePlanError(
+            f"this plan was made {-age / 3600:.0f} h in the future by the clock here, so that its age is unknown",
+            hint="set the clock, or " + hint,
+        )
     if age > PLAN_MAX_AGE:
         raise StalePlanError(
             f"this plan is {age / 3600:.0f} h old, {PLAN_MAX_AGE // 3600} h is the most", hint=hint
@@ -82,9 +92,9 @@ def _unmoved(fresh: Plan, saved: Plan, newer: list[Action]) -> None:
             )
 
 
-def _done_half(then: tuple[object, ...], now: tuple[object, ...]) -> bool:
+def _done_half(then: tuple[Fingerprint, ...], now: tuple[Fingerprint, ...]) -> bool:
     """All that was there is still there, and what came is ours by the plan: a first half that was done."""
-    return set(then) <= set(now)
+    return set(then) <= set(now) and all(p.owner == Owner.OURS.value for p in set(now) - set(then))
 
 
 def _identity(action: Change) -> tuple[object, ...]:

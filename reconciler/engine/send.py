@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from reconciler.core.cid import parse
 from reconciler.core.errors import LostAnswerError, RejectedError, ServerFaultError, ServiceError
+from reconciler.core.learned import CONTRADICTED, ID_IS_CID, SECOND_ADD, SEEN
 from reconciler.core.manifest import Service
 from reconciler.core.model import META_OWNER, Desired, Owner, PinRequest, PinStatus, Remote
 from reconciler.core.ownership import record
@@ -39,6 +40,7 @@ async def send_add(run: Run, service: Service, action: Change, request: PinReque
                 raise
             last = error
             continue
+        _notice(run, service, answer)
         pin = _accepted(run, service, answer, request)
         run.answered(seq, "accepted", requestid=pin.requestid)
         return pin
@@ -94,6 +96,25 @@ def _accepted(run: Run, service: Service, answer: PinStatus, request: PinRequest
             f"{service.name} answered an add of {request.cid} with {answer.pin.cid}", service=service.name
         )
     return _taken(run, service, pin)
+
+
+def _notice(run: Run, service: Service, answer: PinStatus) -> None:
+    """What an answer to an add says against the profile holds from then on, in this run too, and is told once."""
+    diff, profile = run.planned.diffs[service.name], service.profile
+    told = []
+    known = run.evidence.known(service.name, answer.requestid)
+    if profile.second_add == "new" and not diff.one and known:
+        diff.one = True
+        told.append((SECOND_ADD, CONTRADICTED, "an add returned a pin that was there before"))
+    if not profile.id_is_cid and answer.requestid == answer.pin.cid and not diff.one:
+        diff.one = True
+        told.append((ID_IS_CID, SEEN, "the requestid is the CID"))
+    for fact, value, what in told:
+        run.ctx.progress.note(
+            service.name, f"against the profile, {what}: one pin per CID is assumed here from now on"
+        )
+        if run.ctx.journal is not None:
+            run.ctx.journal.learn(service.name, fact, value)
 
 
 def _taken(run: Run, service: Service, pin: Remote) -> Remote:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from reconciler.core.manifest import Service
-from reconciler.core.model import PinStatus, Remote
-from reconciler.core.ownership import meta_differs, record
+from reconciler.core.model import Remote
+from reconciler.core.ownership import meta_differs
 from reconciler.core.plan import Add, Replace, Retry
-from reconciler.engine.follow import ONE_BY_ONE
+from reconciler.engine.reread import reread
 from reconciler.engine.run import Run
-from reconciler.services.listing import sweep, workers
 
 
 async def verify(run: Run, service: Service, made: Sequence[tuple[Add | Replace | Retry, Remote]]) -> bool:
@@ -18,7 +17,7 @@ async def verify(run: Run, service: Service, made: Sequence[tuple[Add | Replace 
     """
     if not made or run.stopped:
         return False
-    now = await _read(run, service, [pin.requestid for _, pin in made])
+    now = await reread(run, service, (pin.requestid for _, pin in made))
     if now is None:
         return False
     altered = False
@@ -32,21 +31,3 @@ async def verify(run: Run, service: Service, made: Sequence[tuple[Add | Replace 
     if altered and run.ctx.journal is not None:
         run.ctx.journal.learn(service.name, "meta", "altered")
     return altered
-
-
-async def _read(run: Run, service: Service, ids: list[str]) -> dict[str, Remote] | None:
-    """What is there now of these requestids, or None where that cannot be known."""
-    now: dict[str, Remote] = {}
-    if len(ids) <= ONE_BY_ONE:
-        for requestid in ids:
-            if (pin := await run.read(service.name, requestid)) is not None:
-                now[requestid] = pin
-        return now
-    made = set(ids)
-
-    def sink(pins: Sequence[PinStatus]) -> None:
-        now.update((pin.requestid, record(run.rules, pin)) for pin in pins if pin.requestid in made)
-
-    client = run.ctx.services[service.name]
-    swept = await sweep(client, service.profile, sink, concurrency=workers(service.limits))
-    return now if swept.complete else None

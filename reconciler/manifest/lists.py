@@ -69,6 +69,11 @@ def read_list(path: str, *, file: str, prefix: str, spec: Spec, add: Add, proble
 
 def _text(lines: TextIO, prefix: str, spec: Spec, add: Add, sink: _Sink) -> None:
     for number, line in enumerate(lines, 1):
+        if number == 1 and line.lstrip()[:1] in ("[", "{"):
+            sink.problem(
+                1, 1, "this looks like JSON", 'write one {"cid": "…", "name": "…"} a line into a .ndjson file'
+            )
+            return
         parts = line.split(None, 1)
         if not parts or line[0] == "#" or parts[0][0] == "#":
             continue
@@ -97,7 +102,7 @@ def _csv(lines: TextIO, prefix: str, spec: Spec, add: Add, sink: _Sink) -> None:
     if not header:
         return
     if sorted(header) not in (["cid"], ["cid", "name"]):
-        sink.problem(1, 1, "the first line of a CSV file must name the columns", "write: cid,name")
+        sink.problem(1, 1, *_bad_header(header))
         return
     at_cid, at_name = header.index("cid"), header.index("name") if "name" in header else -1
     for row in rows:
@@ -113,6 +118,18 @@ def _csv(lines: TextIO, prefix: str, spec: Spec, add: Add, sink: _Sink) -> None:
             continue
         name = row[at_name] if at_name >= 0 else ""
         _row(row[at_cid].strip(), name, reader.line_num, prefix, spec, add, sink)
+
+
+def _bad_header(header: list[str]) -> tuple[str, str]:
+    """What is wrong with the first line, and what to write."""
+    if "cid" not in header:
+        return "the first line of a CSV file must name the columns", "write: cid,name"
+    if more := [column for column in header if column not in ("cid", "name")]:
+        return (
+            f"a CSV file has the columns cid and name, not {shown(more[0])}",
+            "meta and origins of all its pins stand beside `from` in the manifest",
+        )
+    return "a column is named twice", "write: cid,name"
 
 
 def _csv_rows(reader: Iterator[list[str]], sink: _Sink) -> Iterator[list[str]]:

@@ -8,7 +8,7 @@ Problems are gathered through all three, and raised together.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO  # Any: a YAML value is whatever was written
 
 from reconciler.core.errors import ManifestError, Problem
@@ -29,18 +29,22 @@ from reconciler.manifest.wording import wordings
 _LISTS = ("adopt", "ignore", "protected", "unprotect")
 
 
-def load_manifest(path: str, *, stdin: TextIO | None = None) -> Manifest:
+def load_manifest(
+    path: str, *, stdin: TextIO | None = None, instead: Mapping[str, str] | None = None
+) -> Manifest:
     """The manifest at `path`, with what it includes and the list files it names; "-" is `stdin`.
 
+    `instead` holds texts by real path, for YAML files that are about to be replaced by them.
     Resolves no key and no CID that is to be found elsewhere. Raises ManifestError with all problems at once.
     """
-    return _Reading().manifest(path, stdin)
+    return _Reading(instead or {}).manifest(path, stdin)
 
 
 class _Reading:
     """One load. `bad` holds, by document, what does not fit the schema and is passed over from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, instead: Mapping[str, str]) -> None:
+        self.instead = instead
         self.problems = Problems()
         self.documents: list[Document] = []
         self.bad: list[set[tuple[str | int, ...]]] = []
@@ -50,7 +54,7 @@ class _Reading:
 
     def manifest(self, path: str, stdin: TextIO | None) -> Manifest:
         file = "stdin" if path == "-" else path
-        text = _text(path, file, stdin)
+        text = self._text(path, file, stdin)
         self._document(text, file=file, base=os.path.dirname(os.path.abspath(path)), chain=())
         if not self.documents:
             self.problems.raise_if_any()
@@ -83,6 +87,10 @@ class _Reading:
             notes=notes,
             path=file,
         )
+
+    def _text(self, path: str, file: str, stdin: TextIO | None) -> str:
+        new = self.instead.get(os.path.realpath(path)) if self.instead and path != "-" else None
+        return _text(path, file, stdin) if new is None else new.removeprefix("\ufeff")
 
     # --- read and check against the schema ----------------------------------------------------------------
 
@@ -150,7 +158,7 @@ class _Reading:
                 continue
             self.seen[path] = document.file
             try:
-                text = _text(path, file, None)
+                text = self._text(path, file, None)
             except ManifestError as error:
                 self.unsure = True
                 for problem in error.problems:
@@ -260,7 +268,19 @@ def _guards(raw: dict[str, Any]) -> GuardLimits:
             return None
         return Percent(float(value.removesuffix("%"))) if isinstance(value, str) else int(value)
 
-    return GuardLimits(max_deletes=amount(raw.get("maxDeletes")), max_replaces=amount(raw.get("maxReplaces")))
+    return GuardLimits(
+        max_deletes=amount(raw.get("maxDeletes")),
+        max_replaces=amount(raw.get("maxReplaces")),
+        delete_grace=_grace(raw.get("deleteGrace", 0)),
+    )
+
+
+def _grace(value: str | int) -> float:
+    """`30min`, `24h`, `7d` in seconds."""
+    if not isinstance(value, str):
+        return float(value)
+    unit = next(u for u in ("min", "h", "d") if value.endswith(u))
+    return float(value.removesuffix(unit)) * {"min": 60.0, "h": 3600.0, "d": 86400.0}[unit]
 
 
 def _unused(services: dict[str, Service], entries: list[Entry]) -> list[Note]:

@@ -57,6 +57,7 @@ def build_service(
         preset=preset_name,
         file=document.file,
         line=line,
+        profile_declared=_declared(raw.get("profile")),
     )
 
 
@@ -77,6 +78,13 @@ def _key(raw: dict[str, Any], base: str) -> SecretRef:
             return SecretRef(kind="keyring", value=(service, user))
         case _:
             return SecretRef(kind="env", value=(value,))
+
+
+def _declared(raw: str | dict[str, Any] | None) -> tuple[str, ...]:
+    """The fields of a profile that the manifest gives: the name of a row gives them all."""
+    if isinstance(raw, str):
+        return tuple(_PROFILE_FIELDS)
+    return tuple(raw or ())
 
 
 def _profile(raw: str | dict[str, Any] | None, preset: Preset) -> Profile:

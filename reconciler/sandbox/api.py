@@ -12,7 +12,7 @@ from reconciler.sandbox import pin as pins
 from reconciler.sandbox import query as queries
 from reconciler.sandbox.failure import FailureError, unauthorized
 from reconciler.sandbox.faults import Answer
-from reconciler.sandbox.personality import Personality
+from reconciler.sandbox.personality import Deleted, Personality
 from reconciler.sandbox.service import Service
 
 _REASONS = {
@@ -25,16 +25,20 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
     """The application. `accounts` maps tokens to account numbers."""
 
     def account(request: Request) -> int:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        number = accounts.get(token.strip()) if scheme.lower() == "bearer" else None
-        if number is None:
-            raise unauthorized()
-        return number
+        given = request.headers.get("authorization", "")
+        number = account_of(given, accounts)
+        if number is not None:
+            return number
+        code = habits.wrong_token if given else habits.missing_token
+        if code < 300:
+            return next(iter(accounts.values()))
+        raise unauthorized(code)
 
     async def pins_collection(request: Request) -> Response:
         owner = account(request)
         if request.method == "POST":
-            return _json(service.add(owner, pins.parse(await request.body())), habits.accepted)
+            pin = pins.parse(await request.body(), habits.body_check)
+            return _json(service.add(owner, pin), habits.accepted)
         raw: bytes = request.scope["query_string"]
         return _json(service.pins(owner, queries.parse(raw, habits)), 200)
 
@@ -42,37 +46,54 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
         owner, requestid = account(request), request.path_params["requestid"]
         match request.method:
             case "POST":
-                pin = pins.parse(await request.body())
-                return _json(service.replace(owner, requestid, pin), habits.accepted)
+                pin = pins.parse(await request.body(), habits.body_check)
+                return _json(service.replace(owner, requestid, pin), habits.replaced or habits.accepted)
             case "DELETE":
                 service.delete(owner, requestid)
-                return Response(status_code=202)
+                return _deleted(habits.deleted)
             case _:
                 return _json(service.get(owner, requestid), 200)
+
+    async def failed(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, FailureError)
+        return to_response(error.answer(habits.errors))
+
+    async def refused(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        reason, details = _REASONS.get(error.status_code, ("ERROR", "The request was refused"))
+        failure = FailureError(error.status_code, reason, details, dict(error.headers or {}))
+        return to_response(failure.answer(habits.errors))
 
     return Starlette(
         routes=[
             Route("/pins", pins_collection, methods=["GET", "POST"]),
             Route("/pins/{requestid:path}", pins_one, methods=["GET", "POST", "DELETE"]),
         ],
-        exception_handlers={FailureError: _failed, HTTPException: _refused},
+        exception_handlers={FailureError: failed, HTTPException: refused},
     )
 
 
+def account_of(authorization: str, accounts: Mapping[str, int]) -> int | None:
+    """The account that an Authorization header opens."""
+    scheme, _, token = authorization.partition(" ")
+    return accounts.get(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _deleted(how: Deleted) -> Response:
+    match how:
+        case "200-text":
+            return Response("OK", media_type="text/plain")
+        case "200-object":
+            return _json(b"{}", 200)
+        case _:
+            return Response(status_code=int(how))
+
+
 def _json(body: bytes, status: int) -> Response:
+    if not body:
+        return Response(status_code=status)
     return Response(body, status_code=status, media_type="application/json")
 
 
 def to_response(answer: Answer) -> Response:
     return Response(answer.body, status_code=answer.status, headers=answer.headers)
-
-
-async def _failed(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, FailureError)
-    return to_response(error.answer())
-
-
-async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    reason, details = _REASONS.get(error.status_code, ("ERROR", "The request was refused"))
-    return to_response(FailureError(error.status_code, reason, details, dict(error.headers or {})).answer())

@@ -9,17 +9,24 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from email.utils import formatdate
 
+import msgspec
 from msgspec import Struct, structs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.sandbox.failure import FailureError
-from reconciler.sandbox.faults import Answer, Delay, Drop, Fault, Faults, Received
+from reconciler.sandbox.faults import Answer, Delay, Drop, Fault, Faults, Happen, Received
 from reconciler.sandbox.pin import MAX_BODY
+
+#: What befalls a pin: the event, the Authorization header, and the requestid or "".
+Befall = Callable[[Happen, str, str], None]
 
 _log = logging.getLogger(__name__)
 #: Logged bodies are cut to this.
 _LOGGED_BODY = 1 << 14
+#: A slow body comes in so many pieces.
+_SIPS = 20
 _TOO_LARGE = FailureError(413, "PAYLOAD_TOO_LARGE", f"A body has at most {MAX_BODY} bytes").answer()
 _BROKEN = FailureError(500, "INTERNAL_SERVER_ERROR", "The sandbox has a defect; its log tells more").answer()
 
@@ -68,21 +75,30 @@ class RequestLog:
 
 
 class Door:
-    """`abort` closes the connection of a client address at once."""
+    """`abort` closes the connection of a client address at once. `clock` is what the Date header says."""
 
     def __init__(
-        self, app: ASGIApp, *, faults: Faults, log: RequestLog, abort: Callable[[tuple[str, int]], None]
+        self,
+        app: ASGIApp,
+        *,
+        faults: Faults,
+        log: RequestLog,
+        abort: Callable[[tuple[str, int]], None],
+        befall: Befall,
+        clock: Callable[[], float],
     ) -> None:
         self._app = app
         self._faults = faults
         self._log = log
         self._abort = abort
+        self._befall = befall
+        self._clock = clock
         self._count = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
         if body is None:
-            await _send(send, _TOO_LARGE)
+            await self._send(send, _TOO_LARGE)
             return
         self._count += 1
         request = Received(
@@ -103,8 +119,9 @@ class Door:
             request = structs.replace(request, body=body[:_LOGGED_BODY])
         self._log.add(Record(request=request, status=answer.status if answer else 0))
         if answer:
-            await _send(send, answer)
-            return
+            await self._send(send, answer)
+            if answer.cut is None or answer.cut >= len(answer.body):
+                return
         self._abort(tuple(scope["client"]))
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -116,11 +133,19 @@ class Door:
             return None
         if isinstance(fault, Answer):
             return fault
+        if isinstance(fault, Happen):
+            self._happens(fault, scope, _requestid(request))
         answer = await self._ask(scope, request.body)
         fault = await _wait(self._faults.after(request, answer))
         if isinstance(fault, Drop):
             return None
+        if isinstance(fault, Happen):
+            self._happens(fault, scope, _requestid(request) or _written(request, answer))
         return fault if isinstance(fault, Answer) else answer
+
+    def _happens(self, event: Happen, scope: Scope, requestid: str) -> None:
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        self._befall(event, headers.get("authorization", ""), requestid)
 
     async def _ask(self, scope: Scope, body: bytes) -> Answer:
         status, headers, parts = 500, {}, []
@@ -138,6 +163,41 @@ class Door:
 
         await self._app(scope, receive, send)
         return Answer(status=status, body=b"".join(parts), headers=headers)
+
+    async def _send(self, send: Send, answer: Answer) -> None:
+        headers = {"date": formatdate(self._clock(), usegmt=True)}
+        headers |= {k.lower(): v for k, v in answer.headers.items()}
+        if answer.status != 204:
+            headers["content-length"] = str(len(answer.body))
+        raw = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+        body = answer.body if answer.cut is None else answer.body[: answer.cut]
+        whole = len(body) == len(answer.body)
+        if not answer.seconds:
+            await send({"type": "http.response.body", "body": body, "more_body": not whole})
+            return
+        step = max(1, -(-len(body) // _SIPS))
+        for at in range(0, len(body), step):
+            await asyncio.sleep(answer.seconds / _SIPS)
+            await send({"type": "http.response.body", "body": body[at : at + step], "more_body": True})
+        if whole:
+            await send({"type": "http.response.body", "body": b""})
+
+
+def _requestid(request: Received) -> str:
+    return request.path.removeprefix("/pins/") if request.path.startswith("/pins/") else ""
+
+
+def _written(request: Received, answer: Answer) -> str:
+    """The requestid that an answer to a POST tells, else ""."""
+    if request.method != "POST" or answer.status >= 300:
+        return ""
+    try:
+        found = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return ""
+    said = found.get("requestid", found.get("requestId")) if isinstance(found, dict) else None
+    return str(said or "")
 
 
 async def _wait(fault: Fault | None) -> Fault | None:
@@ -158,11 +218,3 @@ async def _read(receive: Receive) -> bytes | None:
         if len(body) > MAX_BODY:
             return None
     return body
-
-
-async def _send(send: Send, answer: Answer) -> None:
-    headers = {k.lower(): v for k, v in answer.headers.items()}
-    headers["content-length"] = str(len(answer.body))
-    raw = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-    await send({"type": "http.response.body", "body": answer.body})

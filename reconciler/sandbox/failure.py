@@ -1,35 +1,79 @@
-"""`Failure` of the API, as an exception on its way out."""
+"""`Failure` of the API, as an exception on its way out, and the bodies that services send in its place."""
+
+from html import escape
 
 import msgspec
 
 from reconciler.sandbox.faults import Answer
+from reconciler.sandbox.personality import Shape
 
 JSON = {"content-type": "application/json"}
+_HTML = {"content-type": "text/html; charset=utf-8"}
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
 
 
 class FailureError(Exception):
-    """Ends a request with an HTTP status, a reason for machines and details for people. Neither may be empty."""
+    """Ends a request with an HTTP status, a reason for machines and details for people. Neither may be empty.
 
-    def __init__(self, status: int, reason: str, details: str, headers: dict[str, str] | None = None) -> None:
+    `more` follows the body.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        details: str,
+        headers: dict[str, str] | None = None,
+        *,
+        more: bytes = b"",
+    ) -> None:
         super().__init__(details)
         self.status = status
         self.reason = reason
         self.details = details
         self.headers = headers or {}
+        self.more = more
 
-    def answer(self) -> Answer:
-        body = msgspec.json.encode({"error": {"reason": self.reason, "details": self.details}})
-        return Answer(status=self.status, body=body, headers={**JSON, **self.headers})
+    def answer(self, shape: Shape = "failure") -> Answer:
+        headers, body = shaped(shape, self.status, self.reason, self.details)
+        return Answer(status=self.status, body=body + self.more, headers={**headers, **self.headers})
+
+
+def shaped(shape: Shape, status: int, reason: str, details: str) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a refusal. Every shape was seen at some service."""
+    encode = msgspec.json.encode
+    match shape:
+        case "failure":
+            return JSON, encode({"error": {"reason": reason, "details": details}})
+        case "reason-only":
+            return JSON, encode({"error": {"reason": details}}) + b"\n"
+        case "no-reason":
+            return JSON, encode({"error": {"reason": "", "details": details}})
+        case "no-details":
+            return JSON, encode({"error": {"reason": reason, "details": ""}})
+        case "crust":
+            return JSON, encode({"Error": details})
+        case "html":
+            title = escape(f"{status} {reason}")
+            return (
+                _HTML,
+                f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>".encode(),
+            )
+        case "text":
+            return _TEXT, reason.replace("_", " ").title().encode()
+        case "array":
+            return JSON, encode([{"message": details}])
+        case "empty":
+            return {}, b""
 
 
 def bad_request(details: str) -> FailureError:
     return FailureError(400, "BAD_REQUEST", details)
 
 
-def unauthorized() -> FailureError:
-    return FailureError(
-        401, "UNAUTHORIZED", "Access token is missing or invalid", {"www-authenticate": "Bearer"}
-    )
+def unauthorized(status: int = 401) -> FailureError:
+    headers = {"www-authenticate": "Bearer"} if status == 401 else {}
+    return FailureError(status, "UNAUTHORIZED", "Access token is missing or invalid", headers)
 
 
 def not_found(details: str) -> FailureError:

@@ -5,7 +5,7 @@ answer leaves. So an answer can be lost with and without the effect of the reque
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -34,11 +34,17 @@ class Received(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """An HTTP answer: what the service says, or what is said in its place."""
+    """An HTTP answer: what the service says, or what is said in its place.
+
+    The body takes `seconds` to be sent. After `cut` bytes of it the connection is closed, although the headers say
+    how long it is.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    seconds: float = 0
+    cut: int | None = None
 
 
 class Drop(Struct, frozen=True, kw_only=True):
@@ -53,7 +59,18 @@ class Delay(Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-Fault = Answer | Drop | Delay
+class Happen(Struct, frozen=True, kw_only=True):
+    """Something befalls a pin: the one that the request is about, else one that is pinned. Then everything goes on.
+
+    "fails": it has failed, and stays so. "seems-failed": for `seconds`. "returns": if it is deleted by this request
+    it is there again after `seconds`.
+    """
+
+    what: Literal["fails", "seems-failed", "returns"]
+    seconds: float = 0
+
+
+Fault = Answer | Drop | Delay | Happen
 
 
 class Faults(Protocol):
@@ -74,6 +91,36 @@ class NoFaults:
 
     def after(self, request: Received, answer: Answer) -> Fault | None:  # noqa: ARG002 (the seam's signature)
         return None
+
+
+class AllOf:
+    """Several faults at once. Before a request the first that answers or drops decides; after it each may change
+    what the one before it made of the answer.
+    """
+
+    def __init__(self, *faults: Faults) -> None:
+        self._faults = faults
+
+    def before(self, request: Received) -> Fault | None:
+        found: Fault | None = None
+        for faults in self._faults:
+            fault = faults.before(request)
+            if isinstance(fault, Answer | Drop):
+                return fault
+            found = found or fault
+        return found
+
+    def after(self, request: Received, answer: Answer) -> Fault | None:
+        last: Fault | None = None
+        for faults in self._faults:
+            fault = faults.after(request, answer)
+            if isinstance(fault, Drop):
+                return fault
+            if isinstance(fault, Answer):
+                answer = last = fault
+            elif last is None:
+                last = fault
+        return last
 
 
 class Latency:

@@ -11,6 +11,7 @@ _RFC3339 = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _DIGITS = {1: 6, 1_000: 3, 1_000_000: 0}
+_FRACTIONS = {"ns": 9, "us": 6, "ms": 3, "s": 0}
 
 
 def parse_fine(text: str) -> int:
@@ -40,6 +41,27 @@ def show(microseconds: int, step: int) -> str:
     text = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
     digits = _DIGITS[step]
     return f"{text}.{f'{rest:06d}'[:digits]}Z" if digits else text + "Z"
+
+
+def nanoseconds(microseconds: int) -> int:
+    """The last three digits of an instant shown in nanoseconds: made up, always the same ones."""
+    return microseconds * 7919 % 1000
+
+
+def render(microseconds: int, precision: str, offset: str = "Z", zeros: str = "kept") -> str:
+    """An instant in any of the ways that services show it: "ns" to "s", `Z` or an offset, with what zeros."""
+    shift = 0
+    if offset != "Z":
+        shift = int(offset[1:3]) * 3600 + int(offset[4:]) * 60
+        shift = -shift if offset[0] == "-" else shift
+    seconds, rest = divmod(microseconds, 1_000_000)
+    text = (_EPOCH + timedelta(seconds=seconds + shift)).isoformat()[:19]
+    fraction = f"{rest:06d}{nanoseconds(microseconds):03d}"[: _FRACTIONS[precision]]
+    if zeros == "stripped":
+        fraction = fraction.rstrip("0")
+    elif zeros == "padded":
+        fraction = fraction.ljust(3, "0")
+    return text + (f".{fraction}" if fraction else "") + offset
 
 
 def from_datetime(when: datetime) -> int:

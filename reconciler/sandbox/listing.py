@@ -52,6 +52,8 @@ def answer(store: Store, account: int, query: Query, habits: Personality, turn: 
         n += 1
     elif more and habits.count == "total":
         n = store.number(select.count, select.parameters) if select.known is None else select.known
+    if habits.count == "unfiltered":
+        n = count(store, account, _ALL, -FOREVER, FOREVER)
     return page(n, rows)
 
 
@@ -86,7 +88,9 @@ def _earlier(store: Store, account: int, statuses: tuple[int, ...], instant: int
 
 def _order(habits: Personality, turn: int, table: str) -> str:
     if habits.order == "unsorted":
-        return f"({table}.created % 1000003 * 7919 + {turn} * 104729) % 1000003"
+        # Squares, since a line would leave neighbours in order.
+        x = f"({table}.created % 1000003 + {turn * 104729 % 1000003})"
+        return f"{x} * {x} % 1000003 * 7919 % 1000003"
     return f"{table}.created DESC" if habits.order == "newest" else f"{table}.created"
 
 
@@ -121,6 +125,10 @@ def _matching(account: int, query: Query) -> _Select:
         index = "INDEXED BY pin_cid"
         where.append(f"pin.cid IN ({','.join('?' * len(query.cids))})")
         parameters += query.cids
+    if query.spellings:
+        # The stored text has the CID as it was sent, as the first member of `pin`.
+        where.append(f"({' OR '.join(['instr(pin.json, CAST(? AS BLOB)) > 0'] * len(query.spellings))})")
+        parameters += [f'"pin":{{"cid":"{text}"' for text in query.spellings]
     if query.name is not None:
         match query.match:
             case "exact" | "iexact":

@@ -45,8 +45,13 @@ class _Sent(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Sent)
 
 
-def parse(body: bytes) -> Pin:
-    """The body of a POST. Raises FailureError 400 with what is wrong."""
+def parse(body: bytes, check: str = "strict") -> Pin | None:
+    """The body of a POST; None where it is JSON and has no `cid`. Raises FailureError 400 with what is wrong.
+
+    `check` as in `Personality.body_check`.
+    """
+    if check != "strict":
+        return _parse_loosely(body, check)
     try:
         sent = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
@@ -66,12 +71,61 @@ def parse(body: bytes) -> Pin:
     )
 
 
+def _parse_loosely(body: bytes, check: str) -> Pin | None:
+    """As services in Go and JavaScript take it: null is absent, and what has no bound may be anything."""
+    try:
+        sent = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise bad_request(f"error decoding request body: {e}") from None
+    if not isinstance(sent, dict) or not isinstance(sent.get("cid"), str) or not sent["cid"]:
+        return None
+    cid, name, meta, origins = sent["cid"], sent.get("name"), sent.get("meta"), sent.get("origins")
+    pairs = (
+        {str(k): v if isinstance(v, str) else str(v) for k, v in meta.items()}
+        if isinstance(meta, dict)
+        else None
+    )
+    if check == "loose":
+        try:
+            cids.parse(cid)
+        except ValueError as e:
+            raise bad_request(f"error decoding request body: invalid cid: {e}") from None
+        if isinstance(name, str) and len(name) > MAX_NAME:
+            raise bad_request("error decoding request body: pin name is over 255 chars")
+        if isinstance(meta, dict) and pairs != meta:
+            raise bad_request("error decoding request body: meta: a value is not of type string")
+        for origin in origins or ():
+            if not str(origin).startswith("/"):
+                raise bad_request(f'error decoding request body: failed to parse multiaddr "{origin}"')
+    return Pin(
+        cid=cid,
+        name=name if isinstance(name, str) else None,
+        origins=[str(o) for o in origins] if isinstance(origins, list) else None,
+        meta=pairs,
+    )
+
+
 def canonical(cid: str) -> str:
     """What CIDs are compared by. Raises FailureError 400 if it is none."""
     try:
         return cids.canonical(cid)
     except ValueError as e:
         raise bad_request(f"cid: {cid[:120]!r} is no CID: {e}") from None
+
+
+def compared(cid: str) -> str:
+    """`canonical`, or the text itself where it is no CID: there are services that take anything."""
+    try:
+        return cids.canonical(cid)
+    except ValueError:
+        return cid
+
+
+def spelled(cid: str, echo: str) -> str:
+    """A CID as a service writes it that keeps it as given ("sent"), in base32 but v0, or always as v1."""
+    if echo == "sent" or (echo == "base32" and cid.startswith("Qm")):
+        return cid
+    return compared(cid)
 
 
 def fold(name: str) -> str:

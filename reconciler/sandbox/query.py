@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
-from reconciler.sandbox.failure import bad_request
-from reconciler.sandbox.instants import FINE, parse_fine
+from reconciler.sandbox.failure import FailureError, bad_request
+from reconciler.sandbox.instants import FINE, nanoseconds, parse_fine
 from reconciler.sandbox.personality import STEPS, Personality
-from reconciler.sandbox.pin import MAX_NAME, PINNED, STATUSES, canonical
+from reconciler.sandbox.pin import MAX_NAME, PINNED, STATUSES, canonical, spelled
 
 MAX_LIMIT = 1000
 MAX_CIDS = 10
@@ -18,13 +18,18 @@ MAX_CIDS = 10
 FOREVER = 1 << 62
 _ALL = tuple(range(len(STATUSES)))
 _LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
+#: In place of no limit: more pins than an account can hold here.
+UNLIMITED = 10**9
 
 Match = Literal["exact", "iexact", "partial", "ipartial"]
 _MATCHES = ("exact", "iexact", "partial", "ipartial")
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What is asked for. `since` and `until` bound the stored `created`: since <= created < until."""
+    """What is asked for. `since` and `until` bound the stored `created`: since <= created < until.
+
+    With `spellings` only pins whose CID is written as one of these.
+    """
 
     statuses: tuple[int, ...] = _ALL
     cids: tuple[str, ...] = ()
@@ -34,10 +39,27 @@ class Query(Struct, frozen=True, kw_only=True):
     since: int = -FOREVER
     until: int = FOREVER
     limit: int = 10
+    spellings: tuple[str, ...] = ()
+
+
+#: What nothing matches.
+NOTHING = Query(since=FOREVER, until=-FOREVER)
 
 
 def parse(raw: bytes, habits: Personality) -> Query:
-    """Reads the query string of a request. Raises FailureError 400 for the first thing wrong in it.
+    """Reads the query string of a request. Raises FailureError, with 400 unless the habits have another code."""
+    try:
+        return _parse(raw, habits)
+    except FailureError as error:
+        if habits.bad_query == "empty":
+            return NOTHING
+        if habits.bad_query == "500":
+            raise FailureError(500, "INTERNAL_SERVER_ERROR", error.details) from None
+        raise
+
+
+def _parse(raw: bytes, habits: Personality) -> Query:
+    """Raises FailureError 400 for the first thing wrong.
 
     Parameters that the API does not know are skipped. One that is given twice is refused: lists are one parameter,
     joined by commas (`style: form, explode: false`).
@@ -53,20 +75,39 @@ def parse(raw: bytes, habits: Personality) -> Query:
         given[key] = value
     for key in habits.ignored:
         given.pop(key, None)
+    if "cid" in given and habits.cid_filter == "alone":
+        given = {key: given[key] for key in ("cid", "limit") if key in given}
+    if "meta" in given and habits.meta_filter == "error":
+        raise FailureError(500, "INTERNAL_SERVER_ERROR", "meta cannot be filtered by")
 
     since, until = _window(given.get("after"), given.get("before"), habits)
     name = given.get("name")
     if name is not None and len(name) > MAX_NAME:
         raise bad_request(f"name: longer than {MAX_NAME} characters")
     match = given.get("match", "exact")
+    if habits.match == "exact" or (habits.match == "lenient" and match not in _MATCHES):
+        match = "exact"
     if match not in _MATCHES:
         raise bad_request(f"match: {match[:40]!r} is not one of {', '.join(_MATCHES)}")
+    if name is not None and habits.match == "broken" and match != "exact":
+        if match == "partial":
+            return NOTHING
+        name = None
+    meta = _meta(given.get("meta"))
+    if meta and habits.meta_filter == "nothing":
+        return NOTHING
+    cids = given.get("cid")
     return Query(
-        statuses=_statuses(given.get("status"), habits),
-        cids=_cids(given.get("cid")),
+        statuses=_statuses(
+            given.get("status"), habits, alone=cids is not None and habits.cid_filter == "alone"
+        ),
+        cids=_cids(cids),
+        spellings=()
+        if cids is None or habits.cid_filter == "obeyed"
+        else tuple(spelled(c, habits.cid_echo) for c in cids.split(",")),
         name=name,
         match=cast(Match, match),  # one of _MATCHES, as just checked
-        meta=_meta(given.get("meta")),
+        meta=meta,
         since=since,
         until=until,
         limit=_limit(given.get("limit"), habits),
@@ -76,8 +117,12 @@ def parse(raw: bytes, habits: Personality) -> Query:
 _KNOWN = frozenset({"cid", "name", "match", "status", "before", "after", "limit", "meta"})
 
 
-def _statuses(text: str | None, habits: Personality) -> tuple[int, ...]:
+def _statuses(text: str | None, habits: Personality, *, alone: bool) -> tuple[int, ...]:
+    if text == "" and habits.empty_status:
+        text = None
     if text is None:
+        if habits.default_status == "required" and "status" not in habits.ignored and not alone:
+            raise bad_request("status: it must be given")
         return (PINNED,) if habits.default_status == "pinned" and "status" not in habits.ignored else _ALL
     names = text.split(",")
     for name in names:
@@ -111,7 +156,11 @@ def _meta(text: str | None) -> tuple[tuple[str, str], ...]:
 
 def _limit(text: str | None, habits: Personality) -> int:
     if text is None:
-        limit = habits.default_limit
+        limit = UNLIMITED if habits.default_limit is None else habits.default_limit
+    elif habits.limit_check == "none" and not (_LIMIT.fullmatch(text) and 1 <= int(text) <= MAX_LIMIT):
+        limit = UNLIMITED
+    elif habits.limit_check == "zero" and text == "0":
+        limit = 0
     elif not _LIMIT.fullmatch(text) or int(text) < 1 or (int(text) > MAX_LIMIT and not habits.large_limit):
         raise bad_request(f"limit: {text[:40]!r} is not a number from 1 to {MAX_LIMIT}")
     else:
@@ -121,21 +170,34 @@ def _limit(text: str | None, habits: Personality) -> int:
 
 def _window(after: str | None, before: str | None, habits: Personality) -> tuple[int, int]:
     """Bounds of the stored `created` for what is shown of it, which is cut to the personality's step."""
-    step = STEPS[habits.precision]
-    fine = step * FINE
-    inclusive = habits.edges == "inclusive"
     since, until = -FOREVER, FOREVER
     if after is not None:
-        instant = _instant("after", after)
-        since = (-(-instant // fine) if inclusive else instant // fine + 1) * step
+        instant = _instant("after", after, habits)
+        since = _first_from(instant, habits, past=habits.edges not in ("inclusive", "after-inclusive"))
     if before is not None:
-        instant = _instant("before", before)
-        until = (instant // fine + 1 if inclusive else -(-instant // fine)) * step
+        instant = _instant("before", before, habits)
+        until = _first_from(instant, habits, past=habits.edges in ("inclusive", "before-inclusive"))
     return since, until
 
 
-def _instant(key: str, text: str) -> int:
+def _first_from(instant: int, habits: Personality, *, past: bool) -> int:
+    """The least stored `created` that is shown at `instant` or later; with `past`, later."""
+    step = STEPS[habits.precision]
+    fine = step * FINE
+    if habits.precision == "ns":
+        # Three made-up digits are shown beyond what is stored.
+        whole, rest = divmod(instant, FINE)
+        shown = nanoseconds(whole) * (FINE // 1000)
+        return whole + (shown < rest or (past and shown == rest))
+    return (instant // fine + 1 if past else -(-instant // fine)) * step
+
+
+def _instant(key: str, text: str, habits: Personality) -> int:
     try:
-        return parse_fine(text)
+        instant = parse_fine(text)
     except ValueError as e:
         raise bad_request(f"{key}: {text[:60]!r}: {e}") from None
+    if habits.edge_step is None:
+        return instant
+    fine = STEPS[habits.edge_step] * FINE
+    return instant // fine * fine

@@ -13,9 +13,10 @@ import uvicorn
 from reconciler.sandbox import api
 from reconciler.sandbox.documents import Status
 from reconciler.sandbox.door import Door, Record, RequestLog
-from reconciler.sandbox.faults import Faults, NoFaults
+from reconciler.sandbox.faults import Faults, Happen, NoFaults
 from reconciler.sandbox.lifecycle import Lifecycle
-from reconciler.sandbox.personality import SPEC, Personality
+from reconciler.sandbox.personalities import SPEC
+from reconciler.sandbox.personality import Personality
 from reconciler.sandbox.service import Service
 from reconciler.sandbox.store import Store
 
@@ -56,6 +57,8 @@ class Sandbox:
         self._personality = personality
         self._faults = faults or NoFaults()
         self._clock = clock
+        if personality.clock:
+            self._clock = lambda: clock() + personality.clock
         self._log = RequestLog(log)
 
     def __enter__(self) -> Self:
@@ -67,12 +70,20 @@ class Sandbox:
             raise
         service = Service(self.store, self._personality, self._lifecycle, self._clock)
         accounts = {token: self.store.account(token) for token in self.tokens}
+
+        def befall(event: Happen, authorization: str, requestid: str) -> None:
+            account = api.account_of(authorization, accounts)
+            if account is not None:
+                service.happen(event, account, requestid)
+
         self._running = _Running(
             lambda abort: Door(
                 api.build(service, self._personality, accounts),
                 faults=self._faults,
                 log=self._log,
                 abort=abort,
+                befall=befall,
+                clock=self._clock,
             ),
             self._socket,
         )
@@ -89,6 +100,10 @@ class Sandbox:
         """The endpoint, without `/pins` and without a slash at its end."""
         host = self._address[0]
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def personality(self) -> Personality:
+        return self._personality
 
     @property
     def port(self) -> int:
@@ -127,13 +142,24 @@ def serve(
     host: str = "127.0.0.1",
     store: str | None = None,
     lifecycle: Lifecycle = _PINNED_AT_ONCE,
+    personality: Personality = SPEC,
+    faults: Faults | None = None,
     ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
     """Runs a sandbox until the main thread is interrupted: by Ctrl-C, or by what the caller's signal handlers raise.
 
     `ready` is called as soon as connections are taken. Whatever interrupts passes through when all is closed.
     """
-    with Sandbox(tokens, store=store, host=host, port=port, lifecycle=lifecycle, log=0) as sandbox:
+    with Sandbox(
+        tokens,
+        store=store,
+        host=host,
+        port=port,
+        lifecycle=lifecycle,
+        personality=personality,
+        faults=faults,
+        log=0,
+    ) as sandbox:
         if ready:
             ready(sandbox)
         threading.Event().wait()
@@ -160,6 +186,8 @@ class _Running:
                 log_level="critical",
                 access_log=False,
                 server_header=False,
+                # The door sends it, by the service's clock.
+                date_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=60,
                 callback_notify=self._notify,

@@ -1,16 +1,40 @@
 """What the service does with pins: the API's five operations over a store, with the habits of a personality."""
 
+import base64
 from collections.abc import Callable
+from uuid import uuid4
 
 import msgspec
+from msgspec import Struct
 
+from reconciler.core import cid as cids
 from reconciler.sandbox import listing
-from reconciler.sandbox.failure import not_found
+from reconciler.sandbox.echo import Echo
+from reconciler.sandbox.failure import FailureError, bad_request, not_found
+from reconciler.sandbox.faults import Happen
 from reconciler.sandbox.lifecycle import Lifecycle
 from reconciler.sandbox.personality import STEPS, Personality
-from reconciler.sandbox.pin import PINNED, QUEUED, Pin, canonical
+from reconciler.sandbox.pin import (
+    FAILED,
+    PINNED,
+    PINNING,
+    QUEUED,
+    STATUSES,
+    Pin,
+    canonical,
+    compared,
+    spelled,
+)
 from reconciler.sandbox.query import Query
 from reconciler.sandbox.store import Fate, Row, Store
+
+
+class _Returning(Struct, frozen=True):
+    """A pin that comes back at `at` if it was deleted."""
+
+    at: int
+    account: int
+    row: Row
 
 
 class Service:
@@ -26,53 +50,121 @@ class Service:
         self._habits = habits
         self._lifecycle = lifecycle
         self._clock = clock
+        self._echo = Echo(habits)
         self._turn = 0
+        self._returning: list[_Returning] = []
         # Where `created` is not unique, microseconds that are not shown keep pins apart.
         self._step = STEPS[habits.precision] if habits.unique else 1
 
     def pins(self, account: int, query: Query) -> bytes:
-        self._now()
+        now = self._now()
         self._turn += 1
-        return listing.answer(self._store, account, query, self._habits, self._turn)
+        if self._habits.visible_after:
+            seen = now - round(self._habits.visible_after * 1_000_000)
+            query = msgspec.structs.replace(query, until=min(query.until, seen))
+        page = listing.answer(self._store, account, query, self._habits, self._turn)
+        if self._habits.empty_list == "404" and page.endswith(b'"results":[]}'):
+            raise not_found("There are no pins")
+        return self._echo.page(page)
 
     def get(self, account: int, requestid: str) -> bytes:
         self._now()
-        return self._find(account, requestid).answer
+        return self._echo.one(self._find(account, requestid).answer)
 
-    def add(self, account: int, pin: Pin) -> bytes:
+    def add(self, account: int, pin: Pin | None) -> bytes:
+        if pin is None:
+            return self._without_cid()
         with self._store.transaction():
-            return self._add(account, self._kept(pin), self._now()).answer
+            row = self._add(account, self._kept(pin), self._now())
+            return self._written(row, pin)
 
-    def replace(self, account: int, requestid: str, pin: Pin) -> bytes:
+    def replace(self, account: int, requestid: str, pin: Pin | None) -> bytes:
+        """The answer; b"" where the service gives none."""
+        habits = self._habits
+        if habits.replace == "refused":
+            raise FailureError(501, "NOT_IMPLEMENTED", "Pins cannot be replaced here")
+        if pin is None:
+            return self._without_cid()
+        if habits.strange_id == "pins":
+            self._pin_strangely(account, requestid, pin)
         with self._store.transaction():
-            now = self._now()
-            old = self._find(account, requestid)
-            if self._same(old.pin.cid, pin.cid):
-                return self._replace_same(account, old, self._kept(pin), now)
-            self._store.delete(account, requestid)
-            if self._habits.replace == "loses":
-                pin = msgspec.structs.replace(pin, meta=old.pin.meta, origins=None)
-                return self._add(account, self._kept(pin), now, queued=True).answer
-            return self._add(account, self._kept(pin), now).answer
+            row = self._replace(account, requestid, pin, self._now())
+            return b"" if habits.replace_body == "empty" else self._written(row, pin)
 
     def delete(self, account: int, requestid: str) -> None:
-        if not self._store.delete(account, requestid):
-            raise not_found(f"There is no pin with requestid {requestid[:120]!r}")
+        if self._habits.strange_id == "pins":
+            self._check_id(requestid)
+        if not self._store.delete(account, requestid) and self._habits.missing_delete >= 300:
+            raise FailureError(
+                self._habits.missing_delete,
+                "NOT_FOUND",
+                f"There is no pin with requestid {requestid[:120]!r}",
+            )
+
+    def happen(self, event: Happen, account: int, requestid: str) -> None:
+        """What nobody asked for, to the pin named or, without a name, to one that is pinned."""
+        with self._store.transaction():
+            now = self._now()
+            self._turn += 1
+            requestid = requestid or self._store.some_pinned(account, self._turn)
+            until = now + round(event.seconds * 1_000_000)
+            match event.what:
+                case "fails":
+                    self._store.turn(account, requestid, FAILED)
+                case "seems-failed":
+                    self._store.turn(account, requestid, FAILED, until=until)
+                case "returns":
+                    row = self._store.find(account, requestid)
+                    if row is not None:
+                        self._returning.append(_Returning(until, account, row))
 
     # ----------------------------------------------------------------------------------------------------------
 
     def _now(self) -> int:
         now = int(self._clock() * 1_000_000)
         self._store.advance(now)
+        if self._returning and min(r.at for r in self._returning) <= now:
+            self._bring_back([r for r in self._returning if r.at <= now])
+            self._returning = [r for r in self._returning if r.at > now]
         return now
 
+    def _bring_back(self, due: list[_Returning]) -> None:
+        for back in due:
+            row = back.row
+            if self._store.find(back.account, row.requestid) is None and self._store.is_free(
+                back.account, row.created
+            ):
+                fate = Fate(status=row.status, outcome=row.status)
+                self._store.insert(back.account, row.created, row.pin, fate, requestid=row.requestid)
+
     def _find(self, account: int, requestid: str) -> Row:
+        if self._habits.strange_id == "pins":
+            self._check_id(requestid)
         row = self._store.find(account, requestid)
         if row is None:
             raise not_found(f"There is no pin with requestid {requestid[:120]!r}")
         return row
 
-    def _add(self, account: int, pin: Pin, now: int, *, queued: bool = False) -> Row:
+    def _without_cid(self) -> bytes:
+        if self._habits.no_cid == "200-empty" or self._habits.body_check == "none":
+            return b""
+        raise bad_request("The body has no cid")
+
+    def _check_id(self, requestid: str) -> None:
+        try:
+            cids.parse(requestid)
+        except ValueError as e:
+            raise bad_request(f"error decoding requestID: invalid cid: {e}") from None
+
+    def _pin_strangely(self, account: int, requestid: str, pin: Pin) -> None:
+        """What ipfs-cluster does with an id that is no CID: says so, and goes on to pin."""
+        try:
+            self._check_id(requestid)
+        except FailureError as error:
+            error.more = self.add(account, pin) + b"\n"
+            raise
+
+    def _add(self, account: int, pin: Pin, now: int, *, fate: Fate | None = None) -> Row:
         """
         second_add   the CID is there                     the CID is new
         new          another pin                          a new pin
@@ -80,33 +172,64 @@ class Service:
         same         that pin, unchanged                  a new pin
         stuck        another pin, queued for ever if      a new pin
                      the one there is pinned
+        refused      400                                  a new pin
         """
-        fate = self._lifecycle.fate(pin.cid, now, at_least_queued=queued)
+        fate = fate or self._fate(pin, now)
         by_cid = self._habits.requestid == "cid"
         requestid = pin.cid if by_cid else ""
         if self._habits.second_add != "new":
             there = (
                 self._store.find(account, pin.cid)
                 if by_cid
-                else self._store.newest_of_cid(account, canonical(pin.cid))
+                else self._store.newest_of_cid(account, compared(pin.cid))
             )
             if there is not None:
                 match self._habits.second_add:
                     case "same":
                         return there
+                    case "refused":
+                        raise bad_request("This CID is pinned already")
                     case "overwrite":
                         self._store.delete(account, there.requestid)
                         requestid = there.requestid
+                        if there.status == PINNED:
+                            # The content is held already, whatever the answer says.
+                            fate = Fate()
                     case "stuck" if there.status == PINNED:
                         fate = Fate(status=QUEUED, outcome=QUEUED)
         return self._insert(account, pin, fate, requestid, now)
 
-    def _replace_same(self, account: int, old: Row, pin: Pin, now: int) -> bytes:
+    def _replace(self, account: int, requestid: str, pin: Pin, now: int) -> Row:
+        kept = self._kept(pin)
+        if self._habits.same_cid_replace == "loses" and requestid == kept.cid:
+            # Even where there was nothing: pinned, and then the pin that was to be replaced is unpinned.
+            self._store.delete(account, requestid)
+            gone = self._insert(account, kept, self._fate(kept, now), requestid, now)
+            self._store.delete(account, requestid)
+            return gone
+        old = self._find(account, requestid)
+        if self._same(old.pin.cid, pin.cid):
+            return self._replace_same(account, old, kept, now)
+        if self._habits.replace == "edits":
+            self._store.delete(account, requestid)
+            return self._insert(account, kept, self._fate(kept, now), requestid, now, created=old.created)
+        self._store.delete(account, requestid)
+        fate = self._fate(kept, now)
+        if self._habits.failed_moment:
+            until = now + round(self._habits.failed_moment * 1_000_000)
+            fate = Fate(status=FAILED, due=until, outcome=fate.outcome)
+        if self._habits.replace == "loses":
+            kept = msgspec.structs.replace(kept, meta=old.pin.meta, origins=None)
+            if not self._habits.failed_moment:
+                fate = self._lifecycle.fate(pin.cid, now, at_least_queued=True)
+        return self._add(account, kept, now, fate=fate)
+
+    def _replace_same(self, account: int, old: Row, pin: Pin, now: int) -> Row:
         match self._habits.same_cid_replace:
             case "newId":
                 self._store.delete(account, old.requestid)
                 requestid = pin.cid if self._habits.requestid == "cid" else ""
-                return self._insert(account, pin, self._lifecycle.fate(pin.cid, now), requestid, now).answer
+                return self._insert(account, pin, self._fate(pin, now), requestid, now)
             case "inPlace":
                 pin = Pin(
                     cid=old.pin.cid,
@@ -114,25 +237,53 @@ class Service:
                     origins=old.pin.origins if pin.origins is None else pin.origins,
                     meta=old.pin.meta if pin.meta is None else pin.meta,
                 )
-                return self._store.edit(account, old, pin).answer
+                return self._store.edit(account, old, pin)
             case "loses":
-                queued = self._store.edit(account, old, pin, status=QUEUED).answer
+                queued = self._store.edit(account, old, pin, status=QUEUED)
                 self._store.delete(account, old.requestid)
                 return queued
 
-    def _insert(self, account: int, pin: Pin, fate: Fate, requestid: str, now: int) -> Row:
-        created = self._store.next_created(account, now, self._step)
-        return self._store.insert(account, created, pin, fate, requestid=requestid)
+    def _fate(self, pin: Pin, now: int) -> Fate:
+        if self._habits.starts == "by-name":
+            for status in (PINNING, PINNED, FAILED):
+                if (pin.name or "").startswith(f"{STATUSES[status]}-"):
+                    return Fate(status=status, outcome=status)
+            return Fate(status=QUEUED, outcome=QUEUED)
+        return self._lifecycle.fate(pin.cid, now)
+
+    def _insert(
+        self, account: int, pin: Pin, fate: Fate, requestid: str, now: int, *, created: int | None = None
+    ) -> Row:
+        at = self._store.next_created(account, now, self._step) if created is None else created
+        return self._store.insert(account, at, pin, fate, requestid=requestid or self._new_id(at))
+
+    def _new_id(self, created: int) -> str:
+        match self._habits.requestid:
+            case "integer" | "number":
+                return str(created)
+            case "base64":
+                # With the characters that have a meaning in a path.
+                return base64.b64encode(b"\xff\xef\xbe" + uuid4().bytes).decode()
+            case _:
+                return str(uuid4())
 
     def _same(self, one: str, other: str) -> bool:
         if self._habits.requestid == "cid":
-            return one == other
+            return spelled(one, self._habits.cid_echo) == spelled(other, self._habits.cid_echo)
+        if self._habits.body_check == "none":
+            return compared(one) == compared(other)
         return canonical(one) == canonical(other)
 
     def _kept(self, pin: Pin) -> Pin:
         """What of a pin this service keeps."""
-        if self._habits.meta == "dropped" and pin.meta is not None:
+        if self._habits.cid_echo != "sent":
+            pin = msgspec.structs.replace(pin, cid=spelled(pin.cid, self._habits.cid_echo))
+        if self._habits.meta != "kept" and pin.meta is not None:
             pin = msgspec.structs.replace(pin, meta={})
         if self._habits.name_is_cid and not pin.name:
             pin = msgspec.structs.replace(pin, name=pin.cid)
         return pin
+
+    def _written(self, row: Row, sent: Pin) -> bytes:
+        meta = None if sent.meta is None else dict(sent.meta)
+        return self._echo.written(row.answer, row.created, meta)

@@ -12,17 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import Literal
 from uuid import uuid4
 
 from msgspec import Struct
 
 from reconciler.sandbox import documents, tables
 from reconciler.sandbox.instants import FINE, from_datetime, parse_fine
-from reconciler.sandbox.personality import STEPS
-from reconciler.sandbox.pin import PINNED, STATUSES, Pin, canonical, fold
-
-Precision = Literal["us", "ms", "s"]
+from reconciler.sandbox.personality import STEPS, Precision
+from reconciler.sandbox.pin import PINNED, STATUSES, Pin, compared, fold
 
 
 class Fate(Struct, frozen=True, kw_only=True):
@@ -129,7 +126,7 @@ class Store:
         text = documents.lasting(requestid, created, self._step, pin)
         folded = None if pin.name is None else fold(pin.name)
         return (
-            account, created, requestid, fate.status, canonical(pin.cid), folded, pin.name, text,
+            account, created, requestid, fate.status, compared(pin.cid), folded, pin.name, text,
             documents.encode_info(info), fate.due, fate.done, fate.outcome,
         )  # fmt: skip
 
@@ -146,6 +143,11 @@ class Store:
             db.execute("DELETE FROM meta WHERE account = ? AND created = ?", (account, old.created))
             self._write_meta(account, old.created, pin)
         return Row(old.requestid, old.created, fate.status, pin, documents.answer(row[7], fate.status, None))
+
+    def is_free(self, account: int, created: int) -> bool:
+        return not self.read(
+            "SELECT json, status, info FROM pin WHERE account = ? AND created = ?", (account, created)
+        )
 
     def find(self, account: int, requestid: str) -> Row | None:
         return self._first("account = ? AND requestid = ?", (account, requestid))
@@ -180,8 +182,25 @@ class Store:
             with self.transaction() as db:
                 db.execute("UPDATE pin SET status = 1, due = done WHERE due <= ? AND status = 0", (now,))
                 db.execute(
-                    "UPDATE pin SET status = outcome, due = NULL WHERE due <= ? AND status = 1", (now,)
+                    "UPDATE pin SET status = outcome, due = NULL WHERE due <= ? AND status IN (1, 3)", (now,)
                 )
+
+    def turn(self, account: int, requestid: str, status: int, *, until: int | None = None) -> bool:
+        """Puts a pin into a status: for ever, or `until` an instant at which it is as before. False without it."""
+        with self.transaction() as db:
+            changed = db.execute(
+                "UPDATE pin SET outcome = status, status = ?, due = ? WHERE account = ? AND requestid = ?",
+                (status, until, account, requestid),
+            )
+            return changed.rowcount == 1
+
+    def some_pinned(self, account: int, turn: int) -> str:
+        """The requestid of one of the pinned pins, "" without one. `turn` says which."""
+        n = self.number("SELECT count(*) FROM pin WHERE account = ? AND status = 2", (account,))
+        if not n:
+            return ""
+        sql = "SELECT json, status, info FROM pin WHERE account = ? AND status = 2 ORDER BY created LIMIT 1 OFFSET ?"
+        return documents.flat(*self.read(sql, (account, turn % n))[0]).requestid
 
     def read(self, sql: str, parameters: Sequence[object]) -> list[documents.Row]:
         with self._lock:

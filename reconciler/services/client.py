@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
 from reconciler.core.errors import LostAnswerError, NotFoundError, ProtocolError
@@ -12,7 +12,7 @@ from reconciler.core.model import PinRequest, PinStatus
 from reconciler.services import wire
 from reconciler.services.failure import failure
 from reconciler.services.protocol import Page, PinningService, Query
-from reconciler.transport.http import Answer, HttpClient, Seams, shared_tls
+from reconciler.transport.http import MAX_BODY, Answer, HttpClient, Seams, shared_tls
 from reconciler.transport.pace import http_date
 from reconciler.transport.secret import resolve
 
@@ -23,10 +23,32 @@ MAX_CIDS: Final = 10
 DEFAULT_PAGE: Final = 1000
 
 
+class Http(Protocol):
+    """What of `transport.http.HttpClient` is used here, so that somebody may listen in between."""
+
+    @property
+    def requests(self) -> int: ...
+
+    def redact(self, text: str) -> str: ...
+
+    def retry_after(self, answer: Answer) -> float | None: ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        repeat: bool,
+        listing: bool = False,
+        max_body: int = MAX_BODY,
+    ) -> Answer: ...
+
+
 class HttpPinningService:
     """Implements `services.protocol.PinningService`."""
 
-    def __init__(self, name: str, http: HttpClient, *, seams: Seams | None = None) -> None:
+    def __init__(self, name: str, http: Http, *, seams: Seams | None = None) -> None:
         self.name = name
         self._http = http
         self._now = (seams or Seams()).now
@@ -42,7 +64,7 @@ class HttpPinningService:
         answer = await self._http.request("GET", path, repeat=True, listing=True, max_body=bound)
         skew = self._skew(answer)
         if answer.status == 404 and _says_nothing_is_there(answer):
-            return Page(count=0, results=(), skew=skew)
+            return Page(count=0, results=(), skew=skew, absent=True)
         if not answer.ok:
             raise self._failure("list", answer)
         try:

@@ -41,6 +41,7 @@ CATCH_UPS: Final = 10
 #: Requests a second below which every one counts more than waiting for it.
 SLOW_RATE: Final = 20.0
 
+GAP: Final = "a pin that is there does not come again at the edge of its page"
 ONE_INSTANT: Final = "more pins than a page were created at one instant"
 
 
@@ -52,6 +53,8 @@ class Sweep(Struct, frozen=True, kw_only=True):
     seen: int = 0
     requests: int = 0
     skew: float | None = None
+    #: Nothing was seen but a 404: an empty account, or an endpoint that is none.
+    absent: bool = False
 
 
 def workers(limits: Limits) -> int:
@@ -107,6 +110,7 @@ class _Sweeper:
             seen=len(self.reader.seen),
             requests=self.reader.requests,
             skew=self.reader.skew,
+            absent=self.reader.absent and not self.reader.seen,
         )
 
     async def _run(self) -> None:
@@ -212,7 +216,13 @@ class _Sweeper:
     async def _judge(self, window: Window, page: Page, shown: int, lo: int | None) -> list[Window]:
         """What is left of `window` after `page`, which was asked for from `lo` (since then it may have shrunk)."""
         if window.sentinel and not await self._is_continued(window, page):
-            return [self._widen(window, window.sentinel)]
+            wider = self._widen(window, window.sentinel)
+            if wider:
+                return [wider]
+            if page.count <= shown:
+                raise StuckError(GAP)
+            # No edge is as coarse as that: a service without an order shows another choice of one instant each time.
+            return await self._ask_for_more(window, page, GAP)
         if not page.results or self.reader.is_all(page):
             self.at_once = lo is None and window.hi is None
             return []
@@ -220,7 +230,9 @@ class _Sweeper:
         if ends is None:
             raise StuckError("its `created` cannot be read, so there is no next page")
         self.reader.cap = max(self.reader.cap, shown)
-        if ends.order:
+        if ends.order and self.order != "unsorted":
+            # Once without an order is for good: a few pins are in order by chance, and what is between them is not
+            # on the page.
             self.order = ends.order
         if self._is_outside(window, ends, lo):
             self.edges_hold = False
@@ -293,10 +305,10 @@ class _Sweeper:
                     self.quantum, self.widened = SECOND, True
                 return
 
-    def _widen(self, window: Window, sentinel: tuple[int, str]) -> Window:
+    def _widen(self, window: Window, sentinel: tuple[int, str]) -> Window | None:
         wider = [quantum for quantum in QUANTA if quantum > self.quantum]
         if not wider:
-            raise StuckError("a pin that is there does not come again at the edge of its page")
+            return None
         self.quantum, self.widened = wider[0], True
         if self.quantum > self.overlap:
             # Windows were split too finely for such edges: all over again, in one piece.

@@ -32,6 +32,8 @@ class Page(Struct, frozen=True, kw_only=True):
     count: int
     results: Sequence[PinStatus]
     skew: float | None = None
+    #: The answer was a 404, as some services give for an empty account, and all for a wrong endpoint.
+    absent: bool = False
 
 
 class PinningService(Protocol):

@@ -32,6 +32,7 @@ class Reader:
         self.seen: set[str] = set()
         self.requests = 0
         self.skew: float | None = None
+        self.absent = False
         #: What is asked for, and the largest page that was not the last of its window.
         self.limit = LIMIT
         self.cap = SMALLEST_CAP
@@ -57,6 +58,7 @@ class Reader:
         worked = time.process_time() - worked
         waited = time.perf_counter() - waited - worked
         self.parallel = self.parallel or waited > max(WORTH_WAITING, worked / 2)
+        self.absent = self.absent or page.absent
         if page.skew is not None:
             self.skew = page.skew
         shown = len(page.results)

@@ -1,7 +1,7 @@
 """The one door to httpx: a client for one service, with every answer bounded and every failure one of ours.
 
 A request passes, in this order: a place among `concurrency` requests, the breaker, the pace of the service,
-the least busy shard, the deadlines. An answer of any status is an answer; what is raised says there is none:
+a connection, the deadlines. An answer of any status is an answer; what is raised says there is none:
 
 UnreachableError   surely not sent: name not found, refused, connect timeout, TLS, breaker open
 LostAnswerError    it may have been sent: reset, read timeout, deadline, an answer cut short
@@ -32,9 +32,6 @@ from reconciler.transport.pace import MAX_PAUSE, Pace, Sleep, exhausted, retry_a
 from reconciler.transport.proxy import proxy_for
 from reconciler.transport.secret import Secret
 
-#: httpx 0.28 slows down with the number of connections in one pool and collapses above 32 of them (httpcore
-#: goes through all of them for every request), so there is a pool for every eight.
-CONNECTIONS_PER_SHARD: Final = 8
 #: Below the 5 s of uvicorn, Node.js and others, so that we close an idle connection before they do.
 KEEPALIVE_EXPIRY: Final = 4.0
 CONNECT_TIMEOUT: Final = 10.0
@@ -121,24 +118,23 @@ class HttpClient:
         self._listing = (
             Pace(limits.listing, clock=self._seams.clock, sleep=self._seams.sleep) if limits.listing else None
         )
-        self._shards: list[_Shard] = []
+        # One httpx client for each connection, those that are idle; the one used last is at the end. In a pool
+        # httpcore polls every idle socket at every request and hands one connection to many at once: with eight
+        # in a pool a burst of requests takes half as long again, with more than 32 it collapses.
+        self._idle: list[httpx.AsyncClient] = []
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         url = urlsplit(self._endpoint)
         proxy = proxy_for(url.scheme, url.hostname or "", self._environ)
-        verify: ssl.SSLContext | bool = self._tls() if url.scheme == "https" or proxy else False
-        total = max(1, self._limits.concurrency)
-        shards = -(-total // CONNECTIONS_PER_SHARD)
-        per_shard = -(-total // shards)
-        for _ in range(shards):
-            client = await self._stack.enter_async_context(self._client(per_shard, verify, proxy))
-            self._shards.append(_Shard(client))
+        secure = url.scheme == "https" or proxy
+        # Without TLS a context is made all the same, and never used: one for all.
+        verify = self._tls() if secure else httpx.create_ssl_context(verify=False)
+        for _ in range(max(1, self._limits.concurrency)):
+            self._idle.append(await self._stack.enter_async_context(self._client(verify, proxy)))
         return self
 
-    def _client(
-        self, connections: int, verify: ssl.SSLContext | bool, proxy: str | None
-    ) -> httpx.AsyncClient:
+    def _client(self, verify: ssl.SSLContext, proxy: str | None) -> httpx.AsyncClient:
         timeout = self._limits.timeout
         failure = ""
         try:
@@ -149,9 +145,7 @@ class HttpClient:
                 follow_redirects=False,  # a redirect must not carry the key anywhere
                 timeout=httpx.Timeout(min(READ_TIMEOUT, timeout), connect=min(CONNECT_TIMEOUT, timeout)),
                 limits=httpx.Limits(
-                    max_connections=connections,
-                    max_keepalive_connections=connections,
-                    keepalive_expiry=KEEPALIVE_EXPIRY,
+                    max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY
                 ),
                 headers={
                     "user-agent": f"pinrec/{__version__}",
@@ -167,7 +161,7 @@ class HttpClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
-        self._shards.clear()
+        self._idle.clear()
 
     def redact(self, text: str) -> str:
         """`text` without the key, for whatever a service said."""
@@ -288,18 +282,15 @@ class HttpClient:
     ) -> "Answer | ServiceError":
         """One request on the wire. Failures are returned, so that no exception of httpx, which holds the
         request and with it the key, becomes the context of one of ours."""
-        shard = min(self._shards, key=_busy) if len(self._shards) > 1 else self._shards[0]
         headers = {"authorization": f"Bearer {self._key.reveal()}"}
         if body is not None:
             headers["content-type"] = "application/json"
         self.requests += 1
-        shard.busy += 1
+        client = self._idle.pop()  # there are as many as places
         try:
             async with asyncio.timeout(self._limits.timeout):
-                request = shard.client.build_request(
-                    method, self._endpoint + path, content=body, headers=headers
-                )
-                response = await shard.client.send(request, stream=True)
+                request = client.build_request(method, self._endpoint + path, content=body, headers=headers)
+                response = await client.send(request, stream=True)
                 try:
                     content = await read_body(response, max_body)
                 finally:
@@ -314,13 +305,13 @@ class HttpClient:
         except (httpx.HTTPError, httpx.StreamError) as error:
             return self._lost(_cause(error, self._key))
         finally:
-            shard.busy -= 1
+            self._idle.append(client)
 
     def _unreachable(self, why: str) -> UnreachableError:
         return UnreachableError(
             f"{self.service}: cannot be reached: {why}",
             service=self.service,
-            hint=f"is {self._endpoint} right, and is it up?",
+            hint="is the endpoint right, and is the service up?",
         )
 
     def _lost(self, why: str) -> LostAnswerError:
@@ -329,18 +320,6 @@ class HttpClient:
 
 class _LeftAloneError(UnreachableError):
     """The breaker is open; trying again at once would find it as it is."""
-
-
-class _Shard:
-    __slots__ = ("busy", "client")
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-        self.busy = 0
-
-
-def _busy(shard: _Shard) -> int:
-    return shard.busy
 
 
 def _cause(error: Exception, key: Secret) -> str:

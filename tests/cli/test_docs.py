@@ -1,12 +1,11 @@
 """docs/cli.md is what the commands say of themselves. UPDATE=1 writes it anew."""
 
-import importlib
 import os
 from pathlib import Path
 
 import click
 
-from reconciler.cli.main import COMMANDS, cli
+from reconciler.cli.main import COMMANDS, cli, load_command
 
 DOCS = Path(__file__).parents[2] / "docs/cli.md"
 
@@ -43,8 +42,10 @@ def reference() -> str:
 
     parts = [HEAD, block(cli, "pinrec")]
     for name, text in COMMANDS.items():
-        command = importlib.import_module(f"reconciler.cli.commands.{name}").command
+        command = load_command(name)
         parts.append(f"\n## pinrec {name}\n\n{text}\n\n{block(command, f'pinrec {name}')}")
+        if isinstance(command, click.Group):
+            parts += ["\n" + block(sub, f"pinrec {name} {sub.name}") for sub in command.commands.values()]
     return "".join(parts)
 
 

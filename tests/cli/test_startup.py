@@ -40,7 +40,18 @@ def imported(*args: str) -> set[str]:
     return {line.partition(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], ["plan", "--help"], ["demo", "--help"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["--version"],
+        ["plan", "--help"],
+        ["demo", "--help"],
+        ["pin", "set", "--help"],
+        ["service", "--help"],
+        ["import", "--help"],
+    ],
+)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     names = imported(*args)
     assert "click" in names

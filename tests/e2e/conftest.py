@@ -1,5 +1,6 @@
 """A real Kubo and a real ipfs-cluster, each test's own, on loopback, in a scratch folder."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -29,6 +30,19 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with started(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for all tests of a module, each of which must use content of its own."""
+    with started(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(tmp_path: Path) -> Iterator[Cluster]:
     api, pinning = free_port(), free_port()
     environ = {
         **os.environ,

@@ -198,6 +198,19 @@ def test_a_file_that_others_can_read_is_closed_to_them(tmp_path: Path) -> None:
     assert (tmp_path / "journal.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_an_older_format_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    with Journal.open(tmp_path) as journal:
+        run = journal.begin(owner="a", plan="")
+        journal.end(run, exit_code=0, counts={})
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("DROP TABLE leaving")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with Journal.open(tmp_path) as journal:
+        assert journal.leaving("a") == {}
+        assert [r.id for r in journal.runs("a")] == [run]
+
+
 def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     Journal.open(tmp_path).close()
     with sqlite3.connect(tmp_path / "journal.db") as db:

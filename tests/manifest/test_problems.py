@@ -107,7 +107,7 @@ SERVICES = [
     ("{endpoint: 'https://SECRET@example.com', key: {env: A}}", "4:17", "no user name or password"),
     ("{endpoint: 'https://example.com/?k=SECRET', key: {env: A}}", "4:17", "no ? or # part"),
     ("{endpoint: SECRET, key: {env: A}}", "4:17", "`endpoint` must begin with https:// or http://"),
-    ("{preset: pinata, key: {env: A}, state: retiring}", "4:45", "`state` must be one of active, suspended"),
+    ("{preset: pinata, key: {env: A}, state: gone}", "4:45", "`state` must be one of active, suspended, retiring"),
     ("{preset: pinata, key: {env: A}, policies: [mfs]}", "4:49", "item 1 of `policies` must be manual"),
     ("{preset: pinata, key: {env: A}, prune: no}", "4:45", "(write false)"),
     ("{preset: pinata, key: {env: A}, limits: {requests: 10/m}}", "4:57", "`requests` must be a rate such as 10/s"),

@@ -32,6 +32,27 @@ def test_plain_lines_come_every_ten_seconds_and_failures_at_once() -> None:
     ]
 
 
+def test_what_is_skipped_for_one_reason_is_summed_up() -> None:
+    lines: list[str] = []
+    plain = Plain(lines.append, clock=lambda: 0.0)
+    plain.applying(1000)
+    for i in range(500):
+        for service in ("s", "t"):
+            plain.outcome(
+                Outcome(
+                    service=service,
+                    name=f"n{i}",
+                    action="add",
+                    result="skipped",
+                    cid="bafy",
+                    why="interrupted",
+                )
+            )
+    plain.outcome(FAILED)
+    assert len([line for line in lines if "skipped" in line]) == 2 * (5 + 1)
+    assert lines[-1].startswith("s: add x")
+
+
 def test_a_quick_listing_is_not_worth_a_line_and_a_slow_one_is() -> None:
     now = [0.0]
     lines: list[str] = []

@@ -125,7 +125,8 @@ class Fake:
             elif habits.order == "oldest":
                 rows = rows[:limit]
             else:
-                rows = sorted(rows, key=lambda row: (row[1] * 2654435761 + self.calls) % 2**32)[:limit]
+                # Another choice and another order each time.
+                rows = random.Random(self.calls).sample(rows, min(limit, len(rows)))
             wanted = [self.pin(*row) for row in rows]
         else:
             wanted = wanted[:limit]

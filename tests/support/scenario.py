@@ -61,6 +61,7 @@ def named(text: str) -> str:
         r"\b(?:baf[a-z2-7]{56}|Qm[1-9A-Za-z]{44})\b", lambda m: f"<{_BY_TEXT.get(m[0], m[0])}>", text
     )
     text = re.sub(r"\b(?:baf|Qm)\w*…(\w{8})\b", lambda m: f"<{_SHORT.get(m[1], m[1])}>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\dZ", "TIME", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|s)\b(?! later)", "N s", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -8,6 +8,7 @@ from reconciler.cli.options import (
     Options,
     allowances,
     common,
+    events_option,
     formats,
     narrowing,
     overrides,
@@ -29,13 +30,14 @@ Examples:
 
 
 @click.command("apply", epilog=_EPILOG)
-@click.argument("saved", metavar="[PLAN.json]", required=False)
+@click.argument("saved", type=click.Path(), metavar="[PLAN.json]", required=False)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask. Lifts no guard.")
 @formats("text", "json", "markdown", "github")
 @narrowing
 @allowances
 @waiting
 @click.option("--full", is_flag=True, help="Show every line on a terminal, too.")
+@events_option
 @common
 @pass_options
 def command(

@@ -7,6 +7,7 @@ import click
 from reconciler.cli.options import (
     Options,
     common,
+    events_option,
     formats,
     overrides,
     pass_options,
@@ -31,6 +32,7 @@ Examples:
 @service_option
 @waiting
 @click.option("--full", is_flag=True, help="Show every line on a terminal, too.")
+@events_option
 @common
 @pass_options
 def command(

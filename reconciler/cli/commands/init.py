@@ -47,7 +47,7 @@ def command(options: Options, owner: str | None, force: bool) -> int:
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="--force overwrites it, -f FILE names another")
     # A manifest is for everybody who reads the repository, unlike plans.
-    write_file(str(path), starter(owner or _owner(path), schema=SCHEMA), mode=0o644)
+    write_file(str(path), starter(owner or new_owner(path), schema=SCHEMA), mode=0o644)
     # Beside it, so that editors complete and check without a network, in the version that is installed.
     write_file(str(path.parent / SCHEMA), schema_text(), mode=0o644)
     named = "" if options.file == "pinrec.yaml" else f" -f {path}"
@@ -62,7 +62,7 @@ def command(options: Options, owner: str | None, force: bool) -> int:
     return 0
 
 
-def _owner(path: "Path") -> str:
+def new_owner(path: "Path") -> str:
     """The directory's name and four random characters: a copied directory must not be the same owner by chance."""
     import re
     import secrets

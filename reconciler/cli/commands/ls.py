@@ -65,6 +65,8 @@ def command(
     The table shows service, status, created, CID and name; json and ndjson hold one PinStatus of the API each, with the
     service beside it, and ndjson is written page by page as it comes.
     """
+    from msgspec.structs import replace
+
     from reconciler.cli import interrupt, runtime
     from reconciler.cli.declared import check_services, load
     from reconciler.cli.failure import tell
@@ -92,6 +94,8 @@ def command(
     manifest = load(options)
     check_services(services, manifest)
     chosen = services or tuple(manifest.services)
+    # Looking needs the keys of what is looked at, and no CID that a build is still to leave somewhere.
+    manifest = replace(manifest, services={name: manifest.services[name] for name in chosen})
 
     rows = LiveRows(form, chosen, style=style(options), verbose=options.verbose)
 
@@ -100,8 +104,8 @@ def command(
 
     async def main(interrupted: interrupt.Interrupt) -> int:
         code = EXIT_OK
-        emit(rows.begin())
-        async with runtime.opened(options, manifest, interrupted) as run:
+        async with runtime.opened(options, manifest, interrupted, resolved={}) as run:
+            emit(rows.begin())
             for service in chosen:
                 try:
                     told = await live(

@@ -8,6 +8,7 @@ from reconciler.cli.options import (
     Options,
     allowances,
     common,
+    events_option,
     formats,
     narrowing,
     overrides,
@@ -29,7 +30,7 @@ Examples:
 
 @click.command("plan", epilog=_EPILOG)
 @formats("text", "json", "markdown", "github")
-@click.option("--out", metavar="FILE", help="Also save the plan, for `pinrec apply FILE`.")
+@click.option("--out", type=click.Path(), metavar="FILE", help="Also save the plan, for `pinrec apply FILE`.")
 @narrowing
 @allowances
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there are changes.")
@@ -42,6 +43,7 @@ Examples:
     show_default=True,
     help="Byte budget of --format markdown.",
 )
+@events_option
 @common
 @pass_options
 def command(

@@ -1,20 +1,62 @@
 """pinrec sandbox"""
 
+import textwrap
+from typing import TYPE_CHECKING
+
 import click
 
 from reconciler.cli.options import DURATION, Options, common, pass_options
+from reconciler.sandbox.mishaps import MISHAPS
+from reconciler.sandbox.personalities import PERSONALITIES
+from reconciler.sandbox.quirks import QUIRKS
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.faults import Faults
+    from reconciler.sandbox.personality import Personality
+    from reconciler.sandbox.script import Script
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  # known to everybody, for a service on loopback
 
-_EPILOG = """\b
+
+def _epilog() -> str:
+    quirks = "\n".join(f"  {quirk.usage}\n      {quirk.help}" for quirk in QUIRKS.values())
+    mishaps = "\n".join(
+        f"  {m.name}{f': {m.usual:g}  ({m.unit})' if m.unit else ''}\n      {m.help}" for m in MISHAPS.values()
+    )
+    return f"""\b
 Examples:
   pinrec sandbox                             http://127.0.0.1:5010, pins in memory
   pinrec sandbox --store pins.db --delay 5s  pins outlive it, and take 5 s to be pinned
   pinrec sandbox --token one --token two     two accounts
+  pinrec sandbox --personality ipfs-cluster  as that service answers
+  pinrec sandbox --quirk count=plus1 --quirk page-cap=10
+  pinrec sandbox --fault-rate 0.2 --seed 7   each fifth request goes wrong, the same ones each time
+  pinrec sandbox --faults faults.yaml        what goes wrong is written down
+
+\b
+A script of faults, here: the first POST is done and its answer lost, the key expires after 20 requests:
+{textwrap.indent(_SCRIPT, "  ")}
+\b
+What can go wrong, for `do` and for --fault, with the usual value:
+{mishaps}
+
+\b
+Quirks. Where none is named the personality's own habit holds:
+{quirks}
 """
 
 
-@click.command("sandbox", epilog=_EPILOG)
+_SCRIPT = """\
+- when: {method: POST, path: /pins, nth: 1}   # also first, after, every
+  do: reset-after
+- when: {after: 20}
+  do: auth
+- when: {every: 3}
+  do: {error: 503}
+"""
+
+
+@click.command("sandbox", epilog=_epilog())
 @click.option("--port", type=click.IntRange(0, 65535), default=5010, show_default=True, help="0: a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--store", metavar="FILE", help="Keep pins in this file. [default: in memory]")
@@ -28,14 +70,65 @@ Examples:
 @click.option(
     "--delay", type=DURATION, default="0s", show_default=True, help="How long a pin takes to be pinned."
 )
+@click.option(
+    "--missing", multiple=True, metavar="CID", help="Content that cannot be found. May be repeated."
+)
+@click.option(
+    "--patience",
+    type=DURATION,
+    default="2m",
+    show_default=True,
+    help="How long such content is looked for before its pin has failed.",
+)
+@click.option(
+    "--personality",
+    type=click.Choice(tuple(PERSONALITIES)),
+    default="spec",
+    show_default=True,
+    help="The service to behave like.",
+)
+@click.option(
+    "--quirk", "quirks", multiple=True, metavar="NAME=VALUE", help="One habit, see below. May be repeated."
+)
+@click.option("--rate", metavar="N/TIME", help="Answer 429 to what exceeds it: 60/min, 100/s.")
+@click.option("--faults", metavar="FILE", help="A script of what goes wrong, see below.")
+@click.option(
+    "--fault-rate",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="The part of the requests that goes wrong by chance.",
+)
+@click.option(
+    "--fault",
+    "kinds",
+    multiple=True,
+    metavar="NAME",
+    help="What may go wrong by chance. May be repeated. [default: everything that takes no hours]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Chance can be played again.")
 @common
 @pass_options
 def command(
-    _options: Options, port: int, host: str, store: str | None, tokens: tuple[str, ...], delay: float
+    _options: Options,
+    port: int,
+    host: str,
+    store: str | None,
+    tokens: tuple[str, ...],
+    delay: float,
+    missing: tuple[str, ...],
+    patience: float,
+    personality: str,
+    quirks: tuple[str, ...],
+    rate: str | None,
+    faults: str | None,
+    fault_rate: float,
+    kinds: tuple[str, ...],
+    seed: int,
 ) -> int:
     """Run a local pinning service to try things on: API v1.0.0, on this machine only, until Ctrl-C.
 
-    It holds pins, not content: every CID is found.
+    It holds pins, not content: every CID is found unless it is said to be missing. It behaves to the letter of the
+    API, or as a service that departs from it, or goes wrong as services do.
     """
     import signal
 
@@ -48,12 +141,15 @@ def command(
     local = host in ("127.0.0.1", "::1", "localhost")
     if not local and not tokens:
         raise UsageError(f"--host {host}: others can reach it there", hint="choose a key with --token")
+    habits = _habits(personality, quirks)
+    trouble = _trouble(rate, faults, fault_rate, kinds, seed)
+    lost = _canonical(missing)
     if not local:
         click.echo(f"pinrec: warning: {host} can be reached from other machines, without TLS", err=True)
     keys = tokens or (DEFAULT_TOKEN,)
 
     def ready(sandbox: Sandbox) -> None:
-        click.echo(_welcome(sandbox.url, known=not tokens))
+        click.echo(_welcome(sandbox.url, known=not tokens, preset=_preset(personality)))
 
     before = signal.signal(signal.SIGTERM, raise_interrupted)
     try:
@@ -62,7 +158,14 @@ def command(
             port=port,
             host=host,
             store=store,
-            lifecycle=Lifecycle(queued=delay / 2, pinning=delay / 2),
+            lifecycle=Lifecycle(
+                queued=delay / 2,
+                pinning=delay / 2,
+                ends=lambda cid: "pinning" if lost and _compared(cid) in lost else "pinned",
+                patience=patience,
+            ),
+            personality=habits,
+            faults=trouble,
             ready=ready,
         )
     except KeyboardInterrupt:
@@ -80,7 +183,106 @@ def command(
     return 0
 
 
-def _welcome(url: str, *, known: bool) -> str:
+def _habits(personality: str, quirks: tuple[str, ...]) -> "Personality":
+    from reconciler.core.errors import UsageError
+    from reconciler.sandbox.quirks import QuirkError, with_quirks
+
+    try:
+        return with_quirks(PERSONALITIES[personality], quirks)
+    except QuirkError as error:
+        raise UsageError(f"--quirk {error}", hint=_near(error.given, error.known)) from None
+
+
+def _trouble(
+    rate: str | None, script: str | None, part: float, kinds: tuple[str, ...], seed: int
+) -> "Faults | None":
+    """All that is to go wrong, in the order in which it is asked; None if nothing is."""
+    from reconciler.core.errors import UsageError
+    from reconciler.sandbox.faults import AllOf
+    from reconciler.sandbox.pace import Rate, RateLimit
+    from reconciler.sandbox.script import Chance
+
+    parts: list[Faults] = []
+    if rate is not None:
+        try:
+            parts.append(RateLimit(Rate.parse(rate)))
+        except ValueError as error:
+            raise UsageError(f"--rate {error}") from None
+    if script is not None:
+        parts.append(_script(script))
+    for kind in kinds:
+        if kind not in MISHAPS:
+            near = _near(kind, tuple(MISHAPS))
+            raise UsageError(f"--fault {kind}: there is no such mishap", hint=near)
+    if kinds and not part:
+        raise UsageError("--fault says what may happen, and --fault-rate is missing that says how often")
+    if part:
+        parts.append(Chance(part, seed=seed, mishaps=kinds or None))
+    return AllOf(*parts) if parts else None
+
+
+def _script(path: str) -> "Script":
+    from pathlib import Path
+
+    from reconciler.core.errors import UsageError
+    from reconciler.manifest.events import YamlSyntaxError
+    from reconciler.manifest.loader import load
+    from reconciler.sandbox.script import ScriptError, read_script
+
+    try:
+        loaded = load(Path(path).read_text(encoding="utf-8"))
+        problems = loaded.problems
+    except OSError as error:
+        raise UsageError(f"--faults {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--faults {path}: it is not UTF-8") from None
+    except YamlSyntaxError as error:
+        problems = [error.problem]
+    if problems:
+        first = problems[0]
+        place = f"{path}:{first.line}:{first.column}"
+        raise UsageError(f"--faults {place}: {first.message}", hint=first.hint)
+    try:
+        return read_script(loaded.value)
+    except ScriptError as error:
+        raise UsageError(f"--faults {path}: {error}", hint=_near(error.given, error.known)) from None
+
+
+def _canonical(missing: tuple[str, ...]) -> frozenset[str]:
+    from reconciler.core.cid import CidError, canonical
+    from reconciler.core.errors import UsageError
+
+    try:
+        return frozenset(canonical(cid) for cid in missing)
+    except CidError as error:
+        raise UsageError(f"--missing: {error}") from None
+
+
+def _compared(cid: str) -> str:
+    from reconciler.sandbox.pin import compared
+
+    return compared(cid)
+
+
+def _near(given: str, known: tuple[str, ...]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known: {', '.join(known)}" if known else ""
+
+
+def _preset(personality: str) -> str:
+    """What a manifest says of it. Nobody has measured the others' habits for a preset."""
+    from reconciler.core.presets import PRESETS
+
+    if personality == "spec":
+        return "preset: sandbox"
+    return f"preset: {personality}" if personality in PRESETS else "profile: unknown"
+
+
+def _welcome(url: str, *, known: bool, preset: str) -> str:
     """A key that a person chose is not shown again."""
     key = DEFAULT_TOKEN if known else "$TOKEN"
     return f"""A pinning service is running at {url}
@@ -88,7 +290,7 @@ def _welcome(url: str, *, known: bool) -> str:
 In a manifest:
   services:
     sandbox:
-      preset: sandbox
+      {preset}
       endpoint: {url}
       key: {{env: PINREC_SANDBOX_TOKEN}}      # export PINREC_SANDBOX_TOKEN={key}
 

@@ -12,11 +12,11 @@ Examples:
 
 
 @click.command("schema", epilog=_EPILOG)
-@click.argument("what", type=click.Choice(("manifest", "plan", "report")), default="manifest")
+@click.argument("what", type=click.Choice(("manifest", "plan", "report", "doctor", "events")), default="manifest")
 @common
 @pass_options
 def command(_options: Options, what: str) -> int:
-    """Print a JSON Schema (draft-07): of the manifest, of a plan, or of a report."""
+    """Print a JSON Schema (draft-07): of the manifest, of a plan, of a report, of a doctor's finding, or of --events."""
     from reconciler.cli.output import emit
     from reconciler.manifest import schema_file, schema_text
 

@@ -47,7 +47,7 @@ def note_annotations(notes: Sequence[Note]) -> list[str]:
 def _of_plan(plan: Plan) -> Iterator[_Line]:
     for finding in plan.findings:
         level = {"block": "error", "unknown": "warning", "note": "notice"}[finding.severity]
-        message = finding.message + (f" Lifted by {finding.override}" if finding.override else "")
+        message = finding.message + (f" → {finding.override}" if finding.override else "")
         where = f" at {finding.service}" if finding.service else ""
         yield level, "", f"pinrec: {finding.guard}{where}", message
     for action in plan.actions:

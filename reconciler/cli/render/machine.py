@@ -56,11 +56,34 @@ def report_schema() -> dict[str, Any]:
     return _draft7(Report, "report", REPORT_FORMAT, _REPORT)
 
 
+_DOCTOR = {
+    "": "What `pinrec doctor` found out about a service. Holds no key and no endpoint.",
+    "pinrec": "Version of the pinrec that made it.",
+    "service": "Its name in the manifest.",
+    "date": "RFC 3339, UTC.",
+    "preset": "The preset of the service, or empty.",
+    "read_only": "Whether no pins were made.",
+    "findings": "The fields of a profile: what the API says, what the preset says, what was observed, what holds.",
+    "observations": "What else was seen; `ok` false: the API says otherwise.",
+    "stopped": "Why not everything was probed, or empty.",
+    "cleaned": "Throw-away pins of earlier runs that were removed.",
+    "leftovers": "Throw-away pins that could not be removed.",
+    "requests": "Requests that were sent.",
+    "seconds": "How long it took.",
+}
+
+
+def doctor_schema() -> dict[str, Any]:
+    from reconciler.services.examination import EXAMINATION_FORMAT, Examination
+
+    return _draft7(Examination, "doctor", EXAMINATION_FORMAT, _DOCTOR)
+
+
 def _draft7(root: type, name: str, version: str, told: dict[str, str]) -> dict[str, Any]:
     """msgspec writes draft 2020-12; editors understand draft-07."""
     (ref,), definitions = json.schema_components([root], ref_template="#/definitions/{name}")
     major = version.partition(".")[0]
-    top = _adapt(definitions.pop(root.__name__))
+    top = draft7(definitions.pop(root.__name__))
     top["properties"]["format"] = {
         "type": "string",
         "pattern": rf"^{major}\.[0-9]+$",
@@ -75,17 +98,17 @@ def _draft7(root: type, name: str, version: str, told: dict[str, str]) -> dict[s
         "title": f"pinrec {name}, format {version}",
         "description": top["description"],
         **{k: v for k, v in top.items() if k not in ("title", "description")},
-        "definitions": {k: _adapt(v) for k, v in sorted(definitions.items())},
+        "definitions": {k: draft7(v) for k, v in sorted(definitions.items())},
     }
 
 
-def _adapt(node: Any) -> Any:
+def draft7(node: Any) -> Any:
     """2020-12 → draft-07: `prefixItems` is `items`, and OpenAPI's `discriminator` says nothing here."""
     if isinstance(node, list):
-        return [_adapt(item) for item in node]
+        return [draft7(item) for item in node]
     if not isinstance(node, dict):
         return node
-    out = {key: _adapt(value) for key, value in node.items() if key != "discriminator"}
+    out = {key: draft7(value) for key, value in node.items() if key != "discriminator"}
     if "prefixItems" in out:
         out["items"] = out.pop("prefixItems")
         out["additionalItems"] = False

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two plain lines about the same thing.
 CALM = 10.0
+#: Plain lines about pins of one service with the same outcome for the same reason.
+SAME = 5
 
 
 @contextmanager
@@ -50,6 +52,7 @@ class Plain:
         self._clock = clock
         self._last: dict[str, float] = {}
         self._told: set[str] = set()
+        self._same: dict[tuple[str, str, str], int] = {}
         self._started = clock()
         self._total = self._done = 0
 
@@ -79,7 +82,7 @@ class Plain:
     def outcome(self, outcome: Outcome) -> None:
         self._done += 1
         if outcome.result not in ("done", "waiting") or self._verbose:
-            self._write(_line(outcome))
+            self._tell(outcome)
         if self._due("apply"):
             self._write(
                 f"{self._done:,} of {self._total:,} done{_left(self._done, self._total, self._elapsed)}"
@@ -87,6 +90,17 @@ class Plain:
 
     def note(self, service: str, text: str) -> None:
         self._write(f"{terminal(service)}: {terminal(clip(text))}" if service else terminal(clip(text)))
+
+    def _tell(self, outcome: Outcome) -> None:
+        """A service that stops, or a signal, skips thousands for one reason: told a few times, then summed up."""
+        why = (outcome.service, outcome.result, outcome.why)
+        self._same[why] = times = self._same.get(why, 0) + 1
+        if times <= SAME or self._verbose:
+            self._write(_line(outcome))
+        elif times == SAME + 1:
+            self._write(
+                f"{terminal(outcome.service)}: … and others {outcome.result} for the same reason, see the report"
+            )
 
     @property
     def _elapsed(self) -> float:

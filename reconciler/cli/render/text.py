@@ -41,7 +41,8 @@ def _lines(plan: Plan, style: Style, full: bool, verbose: bool) -> Iterator[str]
         yield style("  " + "   ".join(legend), "dim")
         yield ""
     for service in plan.services:
-        yield from _service(service, by_service[service.service], style, full, verbose)
+        told: set[str] = {f.guard for f in plan.findings if f.service in ("", service.service)}
+        yield from _service(service, by_service[service.service], told, style, full, verbose)
         yield ""
     if plan.resolved:
         yield "CIDs from outside the manifest"
@@ -68,8 +69,9 @@ def _lines(plan: Plan, style: Style, full: bool, verbose: bool) -> Iterator[str]
 
 
 def _service(
-    service: ServicePlan, actions: list[Action], style: Style, full: bool, verbose: bool
+    service: ServicePlan, actions: list[Action], told: set[str], style: Style, full: bool, verbose: bool
 ) -> Iterator[str]:
+    """`told`: guards that have a finding of their own, which a line need not repeat for each name."""
     facts = terminal(clip(words.service_facts(service), 500))
     bad = not service.reachable or not service.complete
     yield f"{style(terminal(service.service), 'bold')}  {style(facts, 'bad' if bad else 'dim')}"
@@ -82,7 +84,9 @@ def _service(
     for action, name, cids in rows:
         kind = words.kind_of(action)
         reason = terminal(clip(words.why(action), 600))
-        if isinstance(action, Blocked) and action.resolve:
+        if isinstance(action, Blocked) and action.guard in told:
+            reason = f"{action.would} held back: see [{action.guard}]"
+        elif isinstance(action, Blocked) and action.resolve:
             reason += f" → {terminal(action.resolve)}"
         line = f"  {words.SYMBOLS[kind]} {pad(name, name_width)}  {pad(cids, cid_width)}  {reason}"
         where = words.origin(action)

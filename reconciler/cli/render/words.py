@@ -51,17 +51,19 @@ _REPLACE: Final = {
 _DELETE: Final = {
     "undesired": "not wanted here any more",
     "expired": "expired",
+    "released": "the service is retiring, and the others hold it",
     "superseded": "clean-up: a newer pin of this name has taken its place",
     "duplicate": "clean-up: a duplicate",
     "failed": "clean-up: it failed, and nothing needs it",
 }
 _KEEP: Final = {
-    "held": "held, not ours; `adopt` takes it over",
+    "held": "held, not ours",
     "waiting": "waiting: accepted by the service, not pinned yet",
     "satisfied": "satisfied by a pin that carries another name",
     "left": "left as it is",
     "suspended": "the service is suspended: observed, never changed",
     "prune-off": "not wanted here any more, but kept",
+    "grace": "not wanted any more; leaving",
     "wait-second-half": "the old pin stays until the new one is pinned",
 }
 _HOW: Final = {
@@ -72,7 +74,7 @@ _HOW: Final = {
     "shared": "another name carries this CID here",
 }
 #: Keeps that differ from what the manifest says.
-_DRIFT: Final = ("left", "suspended", "prune-off")
+_DRIFT: Final = ("left", "suspended", "prune-off", "grace")
 
 
 def kind_of(action: Action) -> Kind:
@@ -219,6 +221,8 @@ def summary(plan: Plan) -> str:
         reasons += ["something is not known"] * bool(unknown and not dark and not partial)
         rest = _rest(replace(c, blocked=0))
         return f"Nothing can be done now: {', '.join(reasons)}" + (f"; {rest}" if rest else "") + "."
+    if plan.overrides.destroy and c.drift:
+        return f"No changes to make ({rest})."
     if plan.overrides.destroy:
         return "No changes. The services hold nothing of ours."
     if c.waiting:
@@ -279,7 +283,13 @@ def service_facts(service: ServicePlan) -> str:
     return ", ".join(parts)
 
 
-_PAST: Final = {"add": "added", "replace": "replaced", "delete": "deleted", "retry": "retried"}
+_PAST: Final = {
+    "add": "added",
+    "replace": "replaced",
+    "delete": "deleted",
+    "retry": "retried",
+    "wait": "pinned that was waited for",
+}
 
 
 def report_summary(report: Report) -> str:
@@ -291,21 +301,23 @@ def report_summary(report: Report) -> str:
         if outcome.result == "done":
             done[outcome.action] += 1
     others = (
-        (report.count("waiting"), "waiting to be pinned"),
+        (report.count("waiting"), "accepted and not pinned yet"),
         (report.count("failed"), "failed"),
         (report.count("skipped"), "skipped"),
         (report.count("moved"), "changed meanwhile and left alone"),
     )
-    past = ", ".join(f"{n:,} {_PAST[a]}" for a, n in done.items() if n) or "nothing was changed"
+    past = ", ".join(f"{n:,} {_PAST[a]}" for a, n in done.items() if n)
     rest = ", ".join(f"{n:,} {word}" for n, word in others if n)
+    if not past and not report.count("waiting"):
+        past = "nothing was changed"
     head = (
         "Interrupted"
         if report.interrupted
         else "Applied"
-        if any(done.values()) or not rest
+        if any(done.values()) or report.count("waiting") or not rest
         else "Not applied"
     )
-    return f"{head}: {past}" + (f"; {rest}" if rest else "") + f" ({duration(report.seconds)})."
+    return f"{head}: {'; '.join(filter(None, (past, rest)))} ({duration(report.seconds)})."
 
 
 def second_writer(report: Report) -> tuple[str, ...]:

@@ -1,0 +1,88 @@
+"""Pins as a service with habits shows them: the stored documents, rewritten on their way out.
+
+The API's own form is stored. Only where a personality asks for another is an answer decoded, changed and encoded.
+"""
+
+import msgspec
+
+from reconciler.sandbox.instants import FINE, parse_fine, render
+from reconciler.sandbox.personality import Personality
+
+_PRIVATE = ["/ip4/10.0.0.7/tcp/4001/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW"]
+_NOTHING: dict[str, object] = {"name": "", "origins": [], "meta": {}}
+
+
+class Echo:
+    """Rewrites answers as `habits` show pins."""
+
+    def __init__(self, habits: Personality) -> None:
+        self._habits = habits
+        self._idle = not self._changes(habits)
+
+    def _changes(self, habits: Personality) -> bool:
+        plain = Personality()
+        fields = ("absent", "offset", "zeros", "id_key", "delegates", "info", "extra_members", "origins")
+        return (
+            any(getattr(habits, field) != getattr(plain, field) for field in fields)
+            or habits.precision == "ns"
+            or habits.requestid == "number"
+        )
+
+    def one(self, document: bytes) -> bytes:
+        return document if self._idle else msgspec.json.encode(self._pin(msgspec.json.decode(document)))
+
+    def written(self, document: bytes, created: int, meta: dict[str, str] | None) -> bytes:
+        """The answer to a POST. `created` in microseconds; `meta` as it was sent."""
+        habits = self._habits
+        if (
+            self._idle
+            and habits.post_precision is None
+            and habits.meta != "echoed"
+            and habits.starts != "queued"
+        ):
+            return document
+        pin = self._pin(msgspec.json.decode(document))
+        pin["created"] = render(
+            created, habits.post_precision or habits.precision, habits.offset, habits.zeros
+        )
+        if habits.starts == "queued":
+            pin["status"] = "queued"
+        if habits.meta == "echoed" and meta is not None:
+            inner = pin["pin"]
+            assert isinstance(inner, dict)
+            inner["meta"] = meta
+        return msgspec.json.encode(pin)
+
+    def page(self, document: bytes) -> bytes:
+        if self._idle and self._habits.empty_list == "list":
+            return document
+        page = msgspec.json.decode(document)
+        page["results"] = [self._pin(pin) for pin in page["results"]]
+        if not page["results"] and self._habits.empty_list == "null":
+            page["results"] = None
+        return msgspec.json.encode(page)
+
+    def _pin(self, status: dict[str, object]) -> dict[str, object]:
+        habits = self._habits
+        pin, created, requestid = status["pin"], str(status["created"]), str(status["requestid"])
+        assert isinstance(pin, dict)
+        if habits.precision == "ns" or habits.offset != "Z" or habits.zeros != "kept":
+            instant = parse_fine(created) // FINE
+            status["created"] = render(instant, habits.precision, habits.offset, habits.zeros)
+        if habits.origins == "dropped":
+            pin.pop("origins", None)
+        if habits.absent != "omitted":
+            for member, nothing in _NOTHING.items():
+                pin.setdefault(member, nothing if habits.absent == "empty" else None)
+        if habits.delegates != "some":
+            status["delegates"] = _PRIVATE if habits.delegates == "private" else []
+        if habits.info:
+            status["info"] = dict(habits.info)
+        if habits.requestid == "number" and requestid.isdecimal():
+            status["requestid"] = int(requestid)
+        if habits.id_key != "requestid":
+            status[habits.id_key] = status.pop("requestid")
+        if habits.extra_members:
+            status["content"] = {"id": 7, "replication": 6}
+            pin["mode"] = "recursive"
+        return status
