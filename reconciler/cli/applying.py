@@ -11,7 +11,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.output import emit, say, step_summary, style, whole
 from reconciler.cli.render import Format, render_plan, render_report, words
 from reconciler.cli.render.escape import quoted, terminal
-from reconciler.core.errors import EXIT_ERROR, UsageError
+from reconciler.core.errors import EXIT_BLOCKED, EXIT_ERROR, UsageError, worst_exit
 from reconciler.core.manifest import Manifest
 from reconciler.core.plan import Overrides, Plan
 
@@ -31,6 +31,7 @@ def run_apply(
     timeout: float,
     lock_timeout: float,
     full: bool,
+    strict: bool = False,
     saved: Plan | None = None,
 ) -> int:
     """Returns the exit code. Raises PinrecError."""
@@ -87,7 +88,8 @@ def run_apply(
                 emit(("\n" if form in ("text", "github") else "") + text)
             if form == "github":
                 step_summary(render_report(report, "markdown", budget=900_000))
-            return report.exit_code(planned.plan)
+            held = strict and any(service.held for service in planned.plan.services)
+            return worst_exit(report.exit_code(planned.plan), *([EXIT_BLOCKED] if held else []))
 
     lock = Lock(options.state_dir, manifest.owner)
 

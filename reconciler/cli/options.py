@@ -20,6 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_FILE = "pinrec.yaml"
 DEFAULT_TIMEOUT = 600.0
+#: Those of core.presets, which `--help` does not import.
+PRESET_NAMES = ("pinata", "filebase", "4everland", "ipfs-cluster", "helia", "functionland", "sandbox")
 
 
 @dataclass(slots=True)

@@ -32,14 +32,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, TypedDict
 
-from msgspec import Struct
-
 from reconciler.core.explain import field_changes
 from reconciler.core.listed import Index, age, ref, with_evidence
 from reconciler.core.manifest import Service
-from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, PinKey, Remote
+from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, Remote
 from reconciler.core.ownership import meta_differs
 from reconciler.core.plan import Action, Add, Blocked, Keep, Replace, Retry
+from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.yielding import Why, Yielding
 
 _NONE: tuple[Remote, ...] = ()
@@ -55,28 +54,6 @@ class _Head(TypedDict):
     cid: str
     origin: str
     whence: str
-
-
-class ServiceDiff(Struct, kw_only=True):
-    """What the diff found at one service, before any guard. Filled while the keys are gone through."""
-
-    service: Service
-    listing: Listing
-    wanted: Mapping[str, Desired]
-    expired: Mapping[str, Desired]
-    #: At a retiring service: names that the manifest wants on other services, and those it wants on none.
-    released: frozenset[str] = frozenset()
-    stranded: Mapping[str, Desired] = {}
-    actions: list[Action] = []
-    unchanged: int = 0
-    held: int = 0
-    waiting: int = 0
-    #: Names of ours seen there; adopted ones are not counted, they never enlarge the base of a percentage.
-    ours: set[str] = set()
-    #: Whether a CID is taken to exist once here.
-    one: bool = True
-    #: What the profile changed in what is done here, told once.
-    notes: list[str] = []
 
 
 class Differ:
@@ -411,14 +388,6 @@ def diff_service(
     )
     Differ(found).run()
     return found
-
-
-def touched(action: Action) -> tuple[PinKey, ...]:
-    """The keys whose pins an action rests on or changes."""
-    keys = [PinKey(action.service, action.name)]
-    if isinstance(action, Replace) and action.was:
-        keys.append(PinKey(action.service, action.was))
-    return tuple(keys)
 
 
 def _short(text: str) -> str:

@@ -24,7 +24,6 @@ from datetime import datetime
 from msgspec import Struct
 
 from reconciler.core.desire import Desire
-from reconciler.core.diff import ServiceDiff
 from reconciler.core.globs import Globs
 from reconciler.core.manifest import GuardLimits, Manifest, Percent, Source
 from reconciler.core.model import META_PROTECT, META_SOURCE, Owner, Unknown
@@ -43,6 +42,7 @@ from reconciler.core.plan import (
     Retry,
 )
 from reconciler.core.pruning import Leaving, with_grace, without_prune
+from reconciler.core.service_diff import ServiceDiff
 
 #: A service whose clock is further from ours than this is not asked to agree that an entry has expired.
 MAX_SKEW = 24 * 3600.0

@@ -10,12 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.desire import Desire
-from reconciler.core.diff import ServiceDiff
 from reconciler.core.guards import SHOWN_KEYS, blocked
 from reconciler.core.manifest import Replicas
 from reconciler.core.model import PINNED
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import Action, Add, Delete, Finding, Replace, Retry, Victim
+from reconciler.core.service_diff import ServiceDiff
 
 
 class _Copies(Struct, kw_only=True):
@@ -162,7 +162,8 @@ def _justify(
         return victim if (here if one else here.issuperset(victim.needs)) else None
     if not others:
         return None
-    return victim if here else replace(victim, elsewhere=tuple(sorted(others)))
+    # A copy that stays here under another name is a justification like one elsewhere: it is read again, too.
+    return replace(victim, elsewhere=tuple(sorted(others)))
 
 
 def _findings(held: list[Action]) -> list[Finding]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from reconciler.core.cid import Cid
 from reconciler.core.desire import Desire
-from reconciler.core.diff import ServiceDiff, diff_service, touched
+from reconciler.core.diff import diff_service
 from reconciler.core.errors import UsageError
 from reconciler.core.explain import Explanation
 from reconciler.core.globs import Globs
@@ -15,7 +15,7 @@ from reconciler.core.guards import guard
 from reconciler.core.last_copy import guard_last_copies
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Manifest, Service
-from reconciler.core.model import FAILED, META_PROTECT, PINNED, Desired, Listing, Owner, Remote, Snapshot
+from reconciler.core.model import FAILED, Desired, Listing, Owner, Remote, Snapshot
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import (
     Action,
@@ -33,6 +33,8 @@ from reconciler.core.plan import (
     ServicePlan,
 )
 from reconciler.core.pruning import Leaving
+from reconciler.core.service_diff import ServiceDiff, touched
+from reconciler.core.telling import tell
 
 _ORDER: dict[type, int] = {Add: 0, Replace: 1, Retry: 2, Delete: 3, Blocked: 4, Keep: 5}
 
@@ -96,7 +98,7 @@ def make_plan(
     everything = {name: diff.actions for name, diff in diffs.items()}
     for diff in diffs.values():
         diff.actions = _narrowed(diff, overrides)
-        _tell(diff)
+        tell(diff)
     guarded = guard(manifest, desire, diffs, overrides, now=stamp.now, leaving=stamp.leaving)
     actions, last = guard_last_copies(desire, diffs, guarded.actions)
     for name, diff in diffs.items():
@@ -195,58 +197,7 @@ def _rank(action: Action) -> tuple[int, str, str, str, str]:
     return _ORDER[type(action)], action.name, action.reason, created, requestid
 
 
-# --- what is said once a service ----------------------------------------------------------------------------------
-
-
-def _tell(diff: ServiceDiff) -> None:
-    """What the profile changed in what is done here, once per service and not per pin."""
-    service, profile, notes = diff.service, diff.service.profile, diff.notes
-    kept = profile.meta == "kept" or diff.listing.mark_seen
-    wanted = diff.wanted.values()
-    notes.extend(service.profile_notes)
-    if diff.listing.absent:
-        notes.append("the listing was answered with 404: the account is empty, or the endpoint is wrong")
-    if service.state == "suspended":
-        notes.append("suspended: observed, never changed")
-    if service.state == "retiring":
-        left = len(diff.ours)
-        notes.append(
-            f"retiring: names of ours still here: {left}" if left else "retiring: nothing of ours is left"
-        )
-    if not service.prune:
-        notes.append("prune: false: nothing is ever deleted here")
-    if any(isinstance(a, Keep) and a.reason == "satisfied" for a in diff.actions):
-        notes.append("one pin per CID: names that want the same CID share a pin")
-    if profile.modify == "loses" and any(d.spec.replace == "modify" for d in wanted):
-        notes.append(f"replace: modify loses data at {profile.name}; safe is used")
-    if profile.modify == "unknown" and any(
-        isinstance(a, Replace) and a.how == "modify" for a in diff.actions
-    ):
-        notes.append("replace: modify as the manifest asks; whether it keeps the old pin here is not known")
-    if not kept and any(d.spec.meta for d in wanted):
-        notes.append(
-            f"meta is {'not kept' if profile.meta == 'dropped' else 'not known to be kept'} here and not compared"
-        )
-    if not kept and any(d.spec.protect for d in wanted):
-        notes.append("without meta, protect: true ends with its line; `protected: [...]` lasts")
-    if kept and (unmarked := _unmarked(diff)):
-        notes.append(
-            f"protect: true is not yet marked on {unmarked} pinned before it was said; "
-            "it ends with its line there, `protected: [...]` lasts"
-        )
-    if not kept and any(d.spec.source for d in wanted):
-        notes.append("without meta, list files are only checked for emptiness")
-
-
-def _unmarked(diff: ServiceDiff) -> int:
-    """Pins that entries protect and that were made before they said so: marks are written with an add only."""
-    protected = {name for name, d in diff.wanted.items() if d.spec.protect}
-    if not protected:
-        return 0
-    return sum(
-        p.mine and p.status == PINNED and p.name in protected and p.meta.get(META_PROTECT) != "true"
-        for p in diff.listing.remotes
-    )
+# --- the lines of a service ----------------------------------------------------------------------------------------
 
 
 def _service_plan(

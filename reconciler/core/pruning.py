@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from reconciler.core.diff import ServiceDiff
 from reconciler.core.plan import Action, Delete, Keep, Replace
+from reconciler.core.service_diff import ServiceDiff
 
 #: (service, name) → since when it is not wanted any more
 Leaving = Mapping[tuple[str, str], datetime]

@@ -66,9 +66,13 @@ def take_over(
     *,
     check: Check,
     now: datetime,
+    previous: tuple[str, ...] = (),
 ) -> Takeover:
-    """`pins` are whole listings by service; `check` says what is wrong with a name, or None."""
-    rules = Rules.of(Manifest(owner=owner, services=dict(services), entries=[]))
+    """`pins` are whole listings by service; `check` says what is wrong with a name, or None.
+
+    Marks of `owner` and of the `previous` owners are ours.
+    """
+    rules = Rules.of(Manifest(owner=owner, previous_owners=previous, services=dict(services), entries=[]))
     foreign: Counter[str] = Counter()
     fit: dict[tuple[str, str], list[tuple[str, Remote]]] = {}
     left: dict[tuple[str, str, str], list[str]] = {}
@@ -90,7 +94,7 @@ def take_over(
     fit = dict(sorted(fit.items(), key=lambda item: ([service for service, _ in item[1]], item[0])))
     ignore: list[str] = []
     for _ in range(_ROUNDS):
-        found = _made(owner, fit, ignore)
+        found = _made((owner, *previous), fit, ignore)
         moving = _moving(found, services, pins, now)
         if not moving:
             break
@@ -99,7 +103,7 @@ def take_over(
             for key in [k for k in fit if k[0] == name]:
                 where = [service for service, _ in fit.pop(key)]
                 left.setdefault((name, "", "it would not be left as it is"), []).extend(where)
-    chosen = _made(owner, fit, sorted(ignore))
+    chosen = _made((owner, *previous), fit, sorted(ignore))
     remotes = [remote for there in fit.values() for _, remote in there]
     return Takeover(
         wanted=tuple(
@@ -141,7 +145,9 @@ def _odd(name: str, same: Sequence[Remote], check: Check) -> tuple[str, str]:
 
 
 def _made(
-    owner: str, fit: Mapping[tuple[str, str], Sequence[tuple[str, Remote]]], ignore: Iterable[str]
+    owners: tuple[str, ...],
+    fit: Mapping[tuple[str, str], Sequence[tuple[str, Remote]]],
+    ignore: Iterable[str],
 ) -> Manifest:
     """The manifest that would want all that fits; without its services."""
     specs: dict[tuple[str, ...], Spec] = {}
@@ -154,7 +160,8 @@ def _made(
             adopt.append(name)
     globs = [escape(name) for name in adopt] if len(adopt) <= MAX_ADOPTED else ["*"]
     return Manifest(
-        owner=owner,
+        owner=owners[0],
+        previous_owners=owners[1:],
         services={},
         entries=entries,
         adopt=tuple(Adopt(match=match) for match in dict.fromkeys(globs)),

@@ -1,7 +1,6 @@
 """The profile of a service, written into the manifest where the service stands."""
 
 from collections.abc import Mapping
-from typing import Any  # a YAML value is whatever was written
 
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest import Manifest
@@ -11,7 +10,7 @@ from reconciler.manifest.read import load_manifest
 from reconciler.manifest.splice import Yaml
 
 
-def set_profile(path: str, name: str, fields: Mapping[str, Any]) -> Manifest:
+def set_profile(path: str, name: str, fields: Mapping[str, object]) -> Manifest:
     """Give `fields` to the profile of a service, beside those that stand there already and keep their values.
 
     Raises UsageError if the manifest names a whole row (`profile: spec`), ManifestError if it would not be valid.

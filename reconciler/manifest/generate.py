@@ -28,6 +28,7 @@ def generate(
     owner: str,
     services: Mapping[str, Mapping[str, Any]],
     source: str,
+    previous: tuple[str, ...] = (),
     stem: str = "",
     proved: bool = True,
 ) -> Generated:
@@ -41,7 +42,9 @@ def generate(
     usual = max(groups, key=lambda where: len(groups[where]), default=tuple(services))
     lists: dict[str, str] = {}
     lines = [f"# {text}" for text in _head(found, source, proved)]
-    lines += ["version: 1", f"name: {scalar(owner)}", "", "services:"]
+    lines += ["version: 1", f"name: {scalar(owner)}"]
+    lines += [f"previousOwners: {flow(list(previous))}"] if previous else []
+    lines += ["", "services:"]
     lines += [f"  {scalar(name)}: {flow(raw)}" for name, raw in services.items()]
     lines += ["", "defaults:", f"  services: {flow(list(usual))}", ""]
     lines += ["pins:" if groups else "pins: []"]

@@ -20,11 +20,13 @@ class Held:
     def replace(self, data: bytes) -> None:
         """Make the file hold `data`, whole or not at all, with the mode and the owner it has.
 
-        Raises PinrecError if it no longer holds what was read.
+        Raises PinrecError if it no longer holds what was read, OSError if it cannot be written.
         """
-        handle, temporary = tempfile.mkstemp(
-            dir=os.path.dirname(self.path), prefix=f".{os.path.basename(self.path)}.", suffix=".tmp"
-        )
+        folder, name = os.path.split(self.path)
+        try:
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.", suffix=".tmp")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.shown) from error
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -36,11 +38,13 @@ class Held:
                 os.fsync(file.fileno())
             self._check()
             os.replace(temporary, self.path)
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+            if isinstance(error, OSError):
+                raise OSError(error.errno, error.strerror, self.shown) from error
             raise
-        _sync(os.path.dirname(self.path))
+        _sync(folder)
         self.data = data
 
     def _check(self) -> None:

@@ -94,8 +94,8 @@ class NoFaults:
 
 
 class AllOf:
-    """Several faults at once. Before a request the first that answers or drops decides; after it each may change
-    what the one before it made of the answer.
+    """Several faults at once, the first outermost. Before a request the first that answers or drops decides; after it
+    each may change what those further in made of the answer, and all are asked.
     """
 
     def __init__(self, *faults: Faults) -> None:
@@ -112,13 +112,11 @@ class AllOf:
 
     def after(self, request: Received, answer: Answer) -> Fault | None:
         last: Fault | None = None
-        for faults in self._faults:
+        for faults in reversed(self._faults):
             fault = faults.after(request, answer)
-            if isinstance(fault, Drop):
-                return fault
             if isinstance(fault, Answer):
-                answer = last = fault
-            elif last is None:
+                answer = fault
+            if isinstance(fault, Drop) or (fault and not isinstance(last, Drop)):
                 last = fault
         return last
 

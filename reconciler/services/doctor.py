@@ -96,7 +96,8 @@ class Doctor:
             await asyncio.gather(work, waiter, return_exceptions=True)
             await self._clear()
         if not work.cancelled() and (error := work.exception()) is not None:
-            if not isinstance(error, ServiceError) or not self.notes.values:
+            told = self.notes.values or self.left
+            if not isinstance(error, ServiceError) or not told:
                 raise error
             stopped = stopped or error.message
         self.notes.missed(FIELDS, self._why_not(stopped))

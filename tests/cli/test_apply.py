@@ -267,7 +267,7 @@ def test_a_signal_during_an_apply_still_ends_in_a_report(world: World, number: i
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
-    assert "Interrupted: nothing was changed; 1 waiting to be pinned" in out
+    assert "Interrupted: 1 accepted and not pinned yet" in out
     assert "Traceback" not in err
 
 

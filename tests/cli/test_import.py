@@ -1,7 +1,9 @@
 """pinrec import: a manifest of what is there, whose plan says that there is nothing to do."""
 
+import contextlib
 import hashlib
 import json
+import random
 from base64 import b32encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest import load_manifest
-from reconciler.sandbox import CLUSTER, Sandbox
+from reconciler.sandbox import CLUSTER, HELIA, SPEC, Sandbox
 from tests.cli.conftest import KEY, A, B, C, World
 
 NOTHING = "No changes. The services hold what the manifest says.\n"
@@ -180,6 +182,15 @@ def test_ours_with_duplicates_and_failures_are_ignored_rather_than_deleted(world
     assert pins() == {("good", C): ("box",)}
 
 
+def test_marks_of_a_former_name_are_ours(world: World) -> None:
+    world.manifest(extra="previousOwners: [old]\n")
+    put(world.sandbox, "a", A, at=1, owner="old")
+    text = imported(world, "box")
+    assert "name: acme\npreviousOwners: [old]\n" in text
+    assert "adopt" not in text
+    assert pins() == {("a", A): ("box",)}
+
+
 def test_names_that_a_manifest_cannot_have(world: World) -> None:
     world.manifest()
     odd = ["e\u0301", " space ", "x" * 250, "two\nlines", "pinrec/", "\u202eevil", "a # b"]
@@ -260,6 +271,65 @@ def test_a_service_that_cannot_be_read_writes_nothing(world: World) -> None:
 def test_only_the_keys_of_what_is_imported_are_needed(world: World) -> None:
     world.manifest(services="  other: {preset: pinata, key: {env: NOT_SET}}\n")
     assert world.run("import", "box").code == 0
+
+
+NAMES = [
+    "a",
+    "b",
+    "a*",
+    "[a]",
+    "?",
+    "é",
+    "x\ny",
+    "pinrec/acme/a",
+    "pinrec/you/a",
+    None,
+    A,
+    cid("0"),
+    " a",
+    "A" * 240,
+]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_account_is_left_as_it_is(world: World, seed: int) -> None:
+    """Random accounts on services of every make: the plan of what was imported changes nothing."""
+    rnd = random.Random(seed)
+    makes = rnd.sample([(SPEC, "spec"), (CLUSTER, "ipfs-cluster"), (HELIA, "helia"), (SPEC, "unknown")], 2)
+    with contextlib.ExitStack() as stack:
+        boxes = [stack.enter_context(Sandbox((KEY,), personality=personality)) for personality, _ in makes]
+        kind = "key: {env: BOX_KEY}"
+        world.manifest(
+            services="".join(
+                f"  s{i}: {{{kind}, endpoint: '{box.url}', profile: {makes[i][1]}}}\n"
+                for i, box in enumerate(boxes)
+            )
+        )
+        for box, (personality, _) in zip(boxes, makes, strict=True):
+            for i in range(rnd.randrange(12)):
+                # Where the requestid is the CID, each is there once.
+                of = cid(str(i if personality is CLUSTER else rnd.randrange(8)))
+                status = rnd.choices(["pinned", "queued", "pinning", "failed"], [8, 1, 1, 1])[0]
+                owner = rnd.choices(["", "acme", "you"], [4, 2, 1])[0]
+                box.store.put(
+                    KEY,
+                    of,
+                    name=rnd.choice(NAMES),
+                    status=status,  # type: ignore[arg-type]
+                    meta={"pinrec": owner} if owner else {},
+                    requestid=of if personality is CLUSTER else "",
+                    created=f"2026-01-01T00:00:{rnd.randrange(3) + i:02d}Z",
+                )
+        before = [box.store.all(KEY) for box in boxes]
+        result = world.run("import", "s0", "s1", "--out", "new.yaml")
+        assert result.code == 0, result.err
+        planned = world.run("plan", "-f", "new.yaml", "--format", "json")
+        kept = {action["reason"] for action in planned.json["actions"] if action["action"] == "keep"}
+        assert planned.code == 0
+        assert all(action["action"] == "keep" for action in planned.json["actions"]), planned.out
+        assert kept <= {"waiting", "satisfied"}
+        assert world.run("apply", "-f", "new.yaml", "--yes", "--wait", "none").code == 0
+        assert [box.store.all(KEY) for box in boxes] == before
 
 
 # --- lists --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """What every command has in common: help, usage errors, and that no traceback reaches a person."""
 
-import importlib
 import io
 import os
 import subprocess
@@ -11,14 +10,14 @@ import click
 import pytest
 
 from reconciler.cli.failure import tell
-from reconciler.cli.main import COMMANDS, cli, run
+from reconciler.cli.main import COMMANDS, cli, load_command, run
 from reconciler.core.errors import ManifestError, PinrecError, Problem, ServiceError, StalePlanError
 
 COMMAND_NAMES = list(COMMANDS)
 
 
 def command(name: str) -> click.Command:
-    return importlib.import_module(f"reconciler.cli.commands.{name}").command
+    return load_command(name)
 
 
 @pytest.mark.parametrize("name", COMMAND_NAMES)
@@ -37,7 +36,7 @@ def test_there_is_no_command_module_that_nobody_can_call() -> None:
     import reconciler.cli.commands
 
     found = {p.stem for p in Path(reconciler.cli.commands.__path__[0]).glob("[a-z]*.py")}
-    assert found == set(COMMANDS)
+    assert found == {"imports" if name == "import" else name for name in COMMANDS}
 
 
 @pytest.mark.parametrize("args", [[], ["--help"], ["-h"]])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.options import PRESET_NAMES
+from reconciler.core.presets import PRESETS
 from reconciler.manifest import load_manifest
 from reconciler.sandbox.server import Sandbox
 from tests.cli.conftest import KEY, A, World
@@ -338,6 +340,10 @@ def test_what_is_refused_changes_nothing(world: World, args: list[str], why: str
     assert (result.code, why in result.err) == (64, True), result.err
     assert text() == before
     assert world.sandbox.requests == ()
+
+
+def test_every_preset_can_be_named() -> None:
+    assert set(PRESET_NAMES) == set(PRESETS)
 
 
 def test_the_help_of_the_group(world: World) -> None:

@@ -9,7 +9,7 @@ blind       a name is deleted on the strength of a listing that was not complete
 twice       when all is quiet, a name is there twice
 restless    when all is quiet the plan still has changes, and says of none why it cannot
 
-PINREC_FAULT_RUNS: histories per service (default 5); PINREC_SEED: the first seed. A failure names its seed.
+PINREC_FAULT_RUNS: histories per service (default 3); PINREC_SEED: the first seed. A failure names its seed.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ from reconciler.sandbox.documents import flat
 from reconciler.services.client import open_services
 from reconciler.transport.http import Seams
 
-RUNS = int(os.environ.get("PINREC_FAULT_RUNS", "5"))
+RUNS = int(os.environ.get("PINREC_FAULT_RUNS", "3"))
 SEED = int(os.environ.get("PINREC_SEED", "0"))
 NAMES = [f"n{i}" for i in range(4)]
 CIDS = [LETTERS[c] for c in "ABCDE"]

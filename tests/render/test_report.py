@@ -19,7 +19,7 @@ cluster  3 requests
 Another writer changed what was being applied: pinata/docs. Two manifests or two runs for one owner? \
 See that only one runs at a time.
 
-Applied: 1 added, 1 deleted; 1 waiting to be pinned, 1 failed (12 s).
+Applied: 1 added, 1 deleted; 1 accepted and not pinned yet, 1 failed (12 s).
 """
 
 

@@ -26,10 +26,9 @@ pinata  12 unchanged, 60 pins there, 40 of them ours
 
 cluster  2 unchanged, 1 waiting, 1 held, 9 pins there, 4 of them ours
   ! "data/a b"    bafkrei…m2devei4  failed; tried anew  [datasets.txt:7]
-  = logo          bafybei…y55fbzdi  held, not ours; `adopt` takes it over  [pinrec.yaml:40]
+  = logo          bafybei…y55fbzdi  held, not ours  [pinrec.yaml:40]
   = news          bafybei…y55fbzdi  waiting: accepted by the service, not pinned yet  [pinrec.yaml:44]
-  · releases/1.0  bafybei…ywqhcjze  delete blocked: protected by releases/* \
-→ add `unprotect: [releases/1.0]` to the manifest
+  · releases/1.0  bafybei…ywqhcjze  delete held back: see [protected]
 
 Findings
   [protected] cluster: 1 delete is blocked: the name is protected

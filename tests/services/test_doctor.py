@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconciler.core.cid import canonical, parse
-from reconciler.core.errors import AuthError, UnreachableError
+from reconciler.core.errors import AuthError, ServiceError, UnreachableError
 from reconciler.core.manifest import Limits, SecretRef, Service
 from reconciler.core.model import PinBody, PinStatus
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.sandbox import SPEC, Lifecycle, Sandbox
-from reconciler.sandbox.faults import Answer, Fault, NoFaults, Received
-from reconciler.sandbox.personalities import CLUSTER, HELIA
+from reconciler.sandbox.faults import Answer, Drop, Fault, NoFaults, Received
+from reconciler.sandbox.personalities import CLUSTER, HELIA, PERSONALITIES
 from reconciler.sandbox.personality import Personality
 from reconciler.services.doctor import Doctor
 from reconciler.services.examination import FIELDS, Examination
@@ -315,6 +316,62 @@ def test_fresh_pins_of_a_run_that_is_not_known_here_may_be_at_work() -> None:
         assert len(account(sandbox)) == 1
         assert examine(sandbox.url, known=(run,)).cleaned == 1
         assert account(sandbox) == {}
+
+
+class Watching(NoFaults):
+    """Looks at the account after every request, as one who comes after a crash at that moment would."""
+
+    def __init__(self) -> None:
+        self.sandbox: Sandbox | None = None
+        self.strangers: set[str] = set()
+        self.looks = 0
+
+    def after(self, request: Received, answer: Answer) -> Fault | None:
+        assert self.sandbox is not None
+        for pin in self.sandbox.store.all(TOKEN):
+            self.looks += 1
+            body = PinBody(pin.cid, pin.name, None, pin.meta)
+            if throwaway.run_of(PinStatus(pin.requestid, pin.status, pin.created, body)) is None:
+                self.strangers.add(f"{pin.name} {pin.meta} {pin.cid}")
+        return None
+
+
+@pytest.mark.parametrize("name", PERSONALITIES)
+def test_whenever_it_is_killed_every_pin_can_be_told_to_be_a_leftover(name: str) -> None:
+    watching = Watching()
+    with Sandbox([TOKEN], personality=PERSONALITIES[name], faults=watching) as sandbox:
+        watching.sandbox = sandbox
+        found = examine(sandbox.url)
+        assert watching.strangers == set()
+        assert watching.looks > 100
+        assert found.leftovers == ()
+        assert account(sandbox) == {}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_goes_wrong_no_pin_is_left_untold_and_no_foreign_one_touched(seed: int) -> None:
+    """Errors before and after the effect, lost and broken answers, at one request in eight."""
+    rnd = random.Random(seed)
+
+    class Chance(NoFaults):
+        def before(self, request: Received) -> Fault | None:
+            return rnd.choice((Answer(status=500), Drop())) if rnd.random() < 0.06 else None
+
+        def after(self, request: Received, answer: Answer) -> Fault | None:
+            spoiled = (Answer(status=500), Drop(), Answer(status=200, body=b"<html>"))
+            return rnd.choice(spoiled) if rnd.random() < 0.06 else None
+
+    personality = rnd.choice((SPEC, CLUSTER, HELIA))
+    with Sandbox([TOKEN], personality=personality, faults=Chance()) as sandbox:
+        sandbox.store.put(TOKEN, THEIRS, name="theirs", requestid=THEIRS if personality is CLUSTER else "")
+        try:
+            leftovers = examine(sandbox.url, timeout=8).leftovers
+            left = {told for leftover in leftovers for told in (leftover.requestid, leftover.name)}
+        except ServiceError:
+            left = set()
+        there = {p.requestid: p.name for p in sandbox.store.all(TOKEN)}
+    assert "theirs" in there.values()
+    assert [i for i, name in there.items() if name != "theirs" and not {i, name} & left] == []
 
 
 def test_throw_away_cids_are_what_they_say() -> None:

@@ -36,6 +36,7 @@ Examples:
 @narrowing
 @allowances
 @waiting
+@click.option("--strict", is_flag=True, help="Exit 4 if a wanted pin is only held: there, and not ours.")
 @click.option("--full", is_flag=True, help="Show every line on a terminal, too.")
 @events_option
 @common
@@ -49,6 +50,7 @@ def command(
     wait: Literal["pinned", "none"],
     timeout: float,
     lock_timeout: float,
+    strict: bool,
     full: bool,
     **narrowed: Any,
 ) -> int:
@@ -84,5 +86,6 @@ def command(
         wait=wait,
         timeout=timeout,
         lock_timeout=lock_timeout,
+        strict=strict,
         full=full,
     )

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from reconciler.cli.completions import complete_services
-from reconciler.cli.options import Options, common, pass_options
+from reconciler.cli.options import PRESET_NAMES, Options, common, pass_options
 
 if TYPE_CHECKING:
     from reconciler.core.manifest import Manifest
     from reconciler.core.model import PinStatus
     from reconciler.core.takeover import Takeover
     from reconciler.manifest.generate import Generated
-
-PRESETS = ("pinata", "filebase", "4everland", "ipfs-cluster", "helia", "functionland", "sandbox")
 
 _EPILOG = """\b
 Examples:
@@ -27,7 +25,7 @@ Examples:
 
 @click.command("import", epilog=_EPILOG)
 @click.argument("services", metavar="[SERVICE]...", nargs=-1, shell_complete=complete_services)
-@click.option("--preset", type=click.Choice(PRESETS), help="Read an account that no manifest declares.")
+@click.option("--preset", type=click.Choice(PRESET_NAMES), help="Read an account that no manifest declares.")
 @click.option("--endpoint", metavar="URL", help="Where it is, if the preset has none, or without a preset.")
 @click.option("--key-env", metavar="NAME", help="The variable that holds its key.")
 @click.option("--key-file", type=click.Path(), metavar="FILE", help="The file that holds its key.")
@@ -98,6 +96,7 @@ def command(
         owner=manifest.owner,
         services=raws,
         source=what,
+        previous=manifest.previous_owners,
         stem=_stem(out) if out else "",
         proved=source is None,
     )
@@ -133,7 +132,9 @@ def _declared(
     if not chosen:
         raise click.UsageError("the manifest has no services: declare one, or give --preset")
     raws = {name: _moved(written(service), service.key, out) for name, service in chosen.items()}
-    return replace(manifest, owner=owner or manifest.owner, services=chosen, entries=[], sources=()), raws
+    if owner and owner != manifest.owner:
+        manifest = replace(manifest, owner=owner, previous_owners=())
+    return replace(manifest, services=chosen, entries=[], sources=()), raws
 
 
 def _declare(
@@ -220,7 +221,14 @@ def _live(options: Options, manifest: "Manifest", check: Any) -> "Takeover":
 
     if code := interrupt.run(main):
         raise click.exceptions.Exit(code)
-    return take_over(manifest.owner, manifest.services, pins, check=check, now=datetime.now(UTC))
+    return take_over(
+        manifest.owner,
+        manifest.services,
+        pins,
+        check=check,
+        now=datetime.now(UTC),
+        previous=manifest.previous_owners,
+    )
 
 
 def _listed(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from reconciler.cli.completions import complete_services
-from reconciler.cli.options import Options, common, formats, pass_options
+from reconciler.cli.options import PRESET_NAMES, Options, common, formats, pass_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from reconciler.core.manifest import SecretRef, Service
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-PRESETS = ("pinata", "filebase", "4everland", "ipfs-cluster", "helia", "functionland", "sandbox")
 
 _EPILOG = """\b
 Examples:
@@ -85,7 +83,7 @@ _name = click.argument("name", shell_complete=complete_services)
 
 @command.command("add", epilog=_ADD_EPILOG)
 @click.argument("name")
-@click.option("--preset", type=click.Choice(PRESETS), help="A service that pinrec knows.")
+@click.option("--preset", type=click.Choice(PRESET_NAMES), help="A service that pinrec knows.")
 @click.option("--endpoint", metavar="URL", help="Its API, without /pins. [default: the preset's]")
 @_key_options
 @common

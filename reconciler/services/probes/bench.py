@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from reconciler.core.cid import CidError, canonical
-from reconciler.core.errors import ServiceError
+from reconciler.core.errors import RejectedError, ServiceError
 from reconciler.core.model import FAILED, PINNED, STATUSES, PinRequest, PinStatus
 from reconciler.core.profile import Profile
 from reconciler.services.client import HttpPinningService
@@ -164,12 +164,7 @@ class Bench:
 
     async def _clear(self) -> dict[str, Leftover]:
         left: dict[str, Leftover] = {}
-        try:
-            there = {pin.requestid for pin in await self._there()}
-        except ServiceError as error:
-            there, blind = set(), error.message
-        else:
-            blind = ""
+        there, blind = await self._there()
         for requestid in {*self.pins, *there}:
             known = self.pins.get(requestid)
             name = (known.pin.name if known else "") or ""
@@ -187,9 +182,11 @@ class Bench:
                 left[name] = Leftover(requestid="", name=name, why=f"it may be there: {blind}")
         return left
 
-    async def _there(self) -> list[PinStatus]:
-        """Pins of this run as the service lists them: by CID, and by name where an answer is missing."""
-        found: dict[str, PinStatus] = {}
+    async def _there(self) -> tuple[set[str], str]:
+        """Pins of this run as the service lists them, and why that may not be all: by CID, and by name where an
+        answer is missing."""
+        found: set[str] = set()
+        blind = ""
         cids = sorted(self.cids)
         asked: list[Query] = [
             Query(cid=tuple(cids[i : i + _CIDS]), status=STATUSES, limit=100)
@@ -200,11 +197,15 @@ class Bench:
             # The newest page too: it holds what was just made, whatever the filters are worth.
             asked.append(Query(status=STATUSES, limit=1000))
         for query in asked:
-            reply = await self.ask(query)
-            if reply.page is None:
+            try:
+                page = await self.service.pins(query)
+            except RejectedError:  # a filter that is not had here
                 continue
-            found.update((p.requestid, p) for p in self.of_this_run(reply.page.results))
-        return list(found.values())
+            except ServiceError as error:
+                blind = error.message
+            else:
+                found.update(pin.requestid for pin in self.of_this_run(page.results))
+        return found, blind
 
     def of_this_run(self, pins: Iterable[PinStatus]) -> list[PinStatus]:
         return [pin for pin in pins if throwaway.claims(pin, self.run)]

@@ -65,7 +65,9 @@ async def spellings(bench: Bench, notes: Notes) -> None:
             reply = await bench.ask(Query(cid=(other,), status=STATUSES, limit=100))
             shown = reply.page is not None and any(p.requestid == pin.requestid for p in reply.page.results)
             if not shown:
-                notes.saw("cid", f"the filter compares texts: a pin sent in {what} is not found by another spelling")
+                notes.saw(
+                    "cid", f"the filter compares texts: a pin sent in {what} is not found by another spelling"
+                )
         await bench.drop(pin.requestid)
 
 
