@@ -84,10 +84,11 @@ class Differ:
         for name, entry in found.wanted.items():
             if not plain(name, entry):
                 self._key(name, entry)
+        ours, wanted, mark = found.ours, found.wanted, Owner.OURS
         for name, pins in by_name.items():
-            if any(p.owner is Owner.OURS for p in pins):
-                found.ours.add(name)
-            if name not in found.wanted and name not in self.renamed:
+            if pins[0].owner is mark or any(p.owner is mark for p in pins):
+                ours.add(name)
+            if name not in wanted and name not in self.renamed:
                 self._unwanted(name, pins)
         self.yielding.settle()
 

@@ -183,17 +183,15 @@ class Guards:
             )
 
     def _protected(self, service: str, diff: ServiceDiff) -> None:
+        if not any(isinstance(a, Delete | Replace) for a in self.actions[service]):
+            return
         globs, lifted = Globs(self.manifest.protected), Globs(self.manifest.unprotect)
-        declared = (
-            {
-                n
-                for wanted in (*self.desire.by_service.values(), *self.desire.expired.values())
-                for n, d in wanted.items()
-                if d.spec.protect
-            }
-            if any(isinstance(a, Delete | Replace) for a in self.actions[service])
-            else set()
-        )
+        declared = {
+            n
+            for wanted in (*self.desire.by_service.values(), *self.desire.expired.values())
+            for n, d in wanted.items()
+            if d.spec.protect
+        }
         marked = {p.name for p in diff.listing.remotes if p.mine and p.meta.get(META_PROTECT) == "true"}
 
         def protected(name: str) -> bool:

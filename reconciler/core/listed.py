@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.core.model import PINNED, Desired, Listing, Remote
+from reconciler.core.model import PINNED, Desired, Listing, Owner, Remote
 from reconciler.core.plan import PinRef
 from reconciler.core.profile import Profile
 
@@ -40,7 +40,8 @@ class Index(Struct, frozen=True, kw_only=True):
                 by_cid[cid].append(pin)
             else:
                 by_cid[cid] = [pin]
-            if pin.mine:
+            owner = pin.owner
+            if owner is Owner.OURS or pin.mine:
                 if pin.name in by_name:
                     by_name[pin.name].append(pin)
                 else:

@@ -126,7 +126,9 @@ class Remote(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def mine(self) -> bool:
-        return self.owner in (Owner.OURS, Owner.ADOPTED, Owner.PRUNABLE)
+        # By identity: comparing members of an enum costs ten times as much, and a listing has a million of them.
+        owner = self.owner
+        return owner is Owner.OURS or owner is Owner.ADOPTED or owner is Owner.PRUNABLE
 
     @property
     def age(self) -> tuple[int, str]:

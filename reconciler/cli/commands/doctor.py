@@ -7,6 +7,7 @@ import click
 from reconciler.cli.options import DURATION, Options, common, pass_options
 
 if TYPE_CHECKING:
+    from reconciler.cli.interrupt import Interrupt
     from reconciler.core.manifest import Service
     from reconciler.engine.journal import Journal
     from reconciler.services.examination import Examination
@@ -149,7 +150,7 @@ async def _examine(
     options: Options,
     spec: "Service",
     journal: "Journal | None",
-    interrupted: object,
+    interrupted: "Interrupt",
     *,
     cids: tuple[str, ...],
     read_only: bool,
@@ -157,14 +158,12 @@ async def _examine(
 ) -> "Examination":
     import os
 
-    from reconciler.cli.interrupt import Interrupt
     from reconciler.cli.output import say
     from reconciler.cli.render.escape import terminal
     from reconciler.core.learned import DOCTOR_RUN
     from reconciler.services.doctor import Doctor
     from reconciler.services.tape import open_taped
 
-    assert isinstance(interrupted, Interrupt)
     known = journal.learned(spec.name).get(DOCTOR_RUN, "") if journal else ""
 
     def began(run: str) -> None:

@@ -21,7 +21,8 @@ DEFAULT_TOKEN = "sandbox-token"  # noqa: S105  # known to everybody, for a servi
 def _epilog() -> str:
     quirks = "\n".join(f"  {quirk.usage}\n      {quirk.help}" for quirk in QUIRKS.values())
     mishaps = "\n".join(
-        f"  {m.name}{f': {m.usual:g}  ({m.unit})' if m.unit else ''}\n      {m.help}" for m in MISHAPS.values()
+        f"  {m.name}{f': {m.usual:g}  ({m.unit})' if m.unit else ''}\n      {m.help}"
+        for m in MISHAPS.values()
     )
     return f"""\b
 Examples:

@@ -16,7 +16,7 @@ Examples:
 @common
 @pass_options
 def command(_options: Options, what: str) -> int:
-    """Print a JSON Schema (draft-07): of the manifest, of a plan, of a report, of a doctor's finding, or of --events."""
+    """Print a JSON Schema (draft-07): of the manifest, a plan, a report, a doctor's finding, or a line of --events."""
     from reconciler.cli.output import emit
     from reconciler.manifest import schema_file, schema_text
 
