@@ -114,7 +114,9 @@ def options() -> dict[str, click.Command]:
     for name in COMMANDS:
         top = load_command(name)
         for command in (top, *(top.commands.values() if isinstance(top, click.Group) else ())):
-            found.update({max(p.opts, key=len): command for p in command.params if isinstance(p, click.Option)})
+            found.update(
+                {max(p.opts, key=len): command for p in command.params if isinstance(p, click.Option)}
+            )
     return found
 
 

@@ -1,7 +1,7 @@
 """Verb 6, wait: follow accepted pins until they are pinned or failed.
 
-A few are read by requestid; of many, a page of what still waits is read, and then those that it does not show. The interval between
-two looks grows. A failure is believed after a second look.
+A few are read by requestid; of many, a page of what still waits is read, and then those that it does not show.
+The interval between two looks grows. A failure is believed after a second look.
 """
 
 from collections.abc import AsyncIterator

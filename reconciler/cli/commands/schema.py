@@ -12,7 +12,9 @@ Examples:
 
 
 @click.command("schema", epilog=_EPILOG)
-@click.argument("what", type=click.Choice(("manifest", "plan", "report", "doctor", "events")), default="manifest")
+@click.argument(
+    "what", type=click.Choice(("manifest", "plan", "report", "doctor", "events")), default="manifest"
+)
 @common
 @pass_options
 def command(_options: Options, what: str) -> int:
