@@ -116,7 +116,7 @@ def test_published_schemas_are_draft_07(name: str) -> None:
 
 def test_all_schemas_are_there() -> None:
     names = ("doctor", "events", "manifest", "plan", "report")
-    assert SCHEMAS == [f"{name}.schema.json" for name in names]
+    assert [f"{name}.schema.json" for name in names] == SCHEMAS
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-build.txt", "requirements-dev.txt"])
