@@ -108,7 +108,7 @@ class Lane:
             # Each goes alone and is read back, until one shows that our mark is kept.
             action = firsts.pop(0)
             await self._each([action], self._first)
-            await self._prove_mark(action)
+            await self._guarded(self._prove_mark(action))
         await self._each(firsts, self._first)
 
     @property
@@ -206,19 +206,23 @@ class Lane:
     async def _wait(self) -> None:
         run = self.run
         if self.pending and run.ctx.settings.wait == "pinned" and not self.stopped:
-            async for requestid, pin in follow(run, self.service, set(self.pending)):
-                action = self.pending.pop(requestid)
-                if pin is None:
-                    run.finish(action, "failed", requestid=requestid, why="gone again")
-                elif pin.status == PINNED:
-                    self.true.append((action, pin))
-                else:
-                    run.finish(action, "failed", requestid=requestid, why=_why_failed(pin))
+            await self._guarded(self._follow())
         for requestid, action in self.pending.items():
             if run.ctx.settings.wait == "none":
                 run.finish(action, "done", requestid=requestid, why="accepted, not yet pinned")
             else:
                 run.finish(action, "waiting", requestid=requestid, why="accepted, not yet pinned")
+
+    async def _follow(self) -> None:
+        run = self.run
+        async for requestid, pin in follow(run, self.service, set(self.pending)):
+            action = self.pending.pop(requestid)
+            if pin is None:
+                run.finish(action, "failed", requestid=requestid, why="gone again")
+            elif pin.status == PINNED:
+                self.true.append((action, pin))
+            else:
+                run.finish(action, "failed", requestid=requestid, why=_why_failed(pin))
 
     # --- 3. what goes -------------------------------------------------------------------------------------------
 
