@@ -43,8 +43,16 @@ def whole(full: bool) -> bool:
 
 
 def write_file(path: str, text: str, *, mode: int = 0o600) -> None:
-    """Write a file so that it is there whole or not at all. Raises OSError, with the path the person gave."""
+    """Write a file so that it is there whole or not at all; raises OSError, with the path the person gave."""
     target = Path(path)
+    if target.exists() and not target.is_file():
+        # A device or a pipe is written to: a file put in the place of /dev/stdout would be a poor surprise.
+        try:
+            with target.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
+        return
     try:
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import Any  # a YAML value is whatever was written
 from msgspec import Struct
 
 from reconciler.manifest.events import YamlProblem, YamlSyntaxError, events, problem_at, syntax_error
+from reconciler.manifest.fast import LEAST_RUN, find_run
 from reconciler.manifest.places import duplicates
 from reconciler.manifest.scalars import NO_TEXT_START, plain
 
@@ -37,12 +38,23 @@ class Loaded(Struct, kw_only=True):
     pure: bool = False
 
 
-def load(text: str, *, pure: bool = False) -> Loaded:
+def load(text: str, *, pure: bool = False, least_run: int = LEAST_RUN) -> Loaded:
     """Read one document. Raises YamlSyntaxError where reading cannot go on; other problems are collected.
 
     Of duplicate keys the first is kept. What the C parser refuses and the `pure` one takes is good YAML: the
     libyaml in use knows no ':' in a text between [ ] or { }, so that `{endpoint: https://…}` fails in it.
+    From `least_run` plain pins on, `fast` reads these; what is returned does not depend on it.
     """
+    run = None if pure else find_run(text, least_run)
+    if run is not None:
+        try:
+            loaded = _load(run.rest, False)
+        except (YamlSyntaxError, UnicodeEncodeError):
+            pass  # let the whole text say it: in its words, and with all its nodes to measure aliases by
+        else:
+            if run.restore(loaded):
+                return loaded
+        del run
     try:
         return _load(text, pure)
     except YamlSyntaxError as error:

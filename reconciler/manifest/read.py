@@ -292,7 +292,7 @@ def _unused(services: dict[str, Service], entries: list[Entry]) -> list[Note]:
     return [
         Note(file=s.file, line=s.line, message=f"no pin is wanted on the service {name}")
         for name, s in services.items()
-        if name not in used
+        if name not in used and s.state != "retiring"
     ]
 
 

@@ -51,7 +51,7 @@ _REPLACE: Final = {
 _DELETE: Final = {
     "undesired": "not wanted here any more",
     "expired": "expired",
-    "released": "the service is retiring, and the others hold it",
+    "released": "the service is retiring: released once the others hold it",
     "superseded": "clean-up: a newer pin of this name has taken its place",
     "duplicate": "clean-up: a duplicate",
     "failed": "clean-up: it failed, and nothing needs it",
