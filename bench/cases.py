@@ -14,6 +14,8 @@ FULL = 100_000
 LATENCY = 0.05
 #: Pages that a loop with ten pins a page is timed on; the rest is extrapolated.
 SMALL_PAGES = 40
+#: Requests a second that the service of `pressure` lets in.
+PRESSURE = 100
 
 Group = Callable[[int, int, Path], Iterator[Line]]
 
@@ -158,6 +160,33 @@ def _adds(kind: str, latency: float, workers: int, pins: int, repeat: int, folde
     return _faster("apply", name, ours, bare, repeat, target, note)
 
 
+def pressure(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    """Some ten seconds of adds at a limit: never refused, hardly below. Untold, it is learnt from the answers."""
+    pins = min(10 * PRESSURE, size // 12)
+    for _ in range(min(repeat, 3)):
+        a, line = _pressed(pins, folder, f"{PRESSURE}/s", ">= 0.95x")
+        yield line
+        yield Line(
+            group="pressure", name="refused with 429 / requests", ours=a.requests, reference=a.refused,
+            unit="requests", ratio=a.refused / a.requests, target="<= 0x",
+            note=f"{a.refused} refused; {a.most} came within any one second",
+        )  # fmt: skip
+    _, line = _pressed(pins // 4, folder, "", "")
+    yield line
+
+
+def _pressed(pins: int, folder: Path, told: str, target: str) -> tuple[Sample, Line]:
+    with server("--raw", "--latency", LATENCY, "--rate", PRESSURE) as endpoint:
+        path = world.write_inline(folder / "pressure.yaml", pins, endpoint=endpoint, requests=told)
+        a = task("ours", "pressure", path, endpoint)
+    assert a.count == pins
+    # There is one interval less than there are requests, and a request that was refused is none of use.
+    ideal = Sample(seconds=(a.requests - a.refused - 1) / PRESSURE, rss=0)
+    name = f"{pins:,} adds, {PRESSURE}/s {'declared' if told else 'not declared'} / the limit"
+    note = f"{(a.requests - a.refused - 1) / a.seconds:.1f}/s, {a.refused} refused"
+    return a, _faster("pressure", name, a, ideal, 1, target, note)
+
+
 def memory(size: int, repeat: int, folder: Path) -> Iterator[Line]:
     with server("--pins", size, "--ours", size) as endpoint:
         path = world.write_listed(
@@ -208,6 +237,7 @@ GROUPS: dict[str, Group] = {
     "list": listing,
     "plan": plan,
     "apply": apply,
+    "pressure": pressure,
     "memory": memory,
     "startup": startup,
 }

@@ -19,12 +19,14 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Seconds, peak MB, pins seen, requests sent, exit code of one run."""
+    """Seconds, peak MB, pins seen, requests sent, exit code of one run; `refused` and `most` as in task.Done."""
 
     seconds: float
     rss: float
     count: int = 0
     requests: int = 0
+    refused: int = 0
+    most: int = 0
     code: int = 0
 
 

@@ -1,6 +1,7 @@
 """The same tasks as in reference.py, done by pinrec: `python bench/ours.py TASK ARGUMENT...` prints JSON."""
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -102,5 +103,15 @@ def adds(path: str, token: str, journal: str = "journal") -> task.Done:
         return asyncio.run(main(state))
 
 
+def pressure(path: str, endpoint: str) -> task.Done:
+    """`adds` at a service with a limit, as the service counts it: from the first request to the last add."""
+    from urllib.request import urlopen
+
+    done = adds(path, "token-0")
+    with urlopen(f"{endpoint}/figures") as answer:
+        told = json.load(answer)
+    return task.Done(count=done.count, **told)
+
+
 if __name__ == "__main__":
-    task.run((load, listing, adds), sys.argv[1:])
+    task.run((load, listing, adds, pressure), sys.argv[1:])

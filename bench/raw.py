@@ -2,9 +2,11 @@
 
 POST /pins pins at once, GET /pins lists newest first with `before`, `after` and `limit`, GET /pins/{requestid}
 finds one; no check of anything, one account for each Authorization header. No framework and no database.
+With a limit it refuses what is beyond it as services do, and GET /figures tells how it was asked.
 """
 
 import asyncio
+import json
 import sys
 import time
 from bisect import bisect_left, bisect_right
@@ -54,10 +56,46 @@ def _read(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
+class Gate:
+    """So many requests in a second that begins with the first after the last one; none are refused without `rate`."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.times: list[float] = []
+        self.last = self.refused = self.left = 0
+        self.until = 0.0
+
+    def passes(self, method: bytes) -> bool:
+        if not self.rate:
+            return True
+        now = time.monotonic()
+        self.times.append(now)
+        if method == b"POST":
+            self.last = len(self.times)
+        if now >= self.until:
+            self.until, self.left = now + 1, self.rate
+        self.left -= 1
+        self.refused += self.left < 0
+        return self.left >= 0
+
+    def figures(self) -> bytes:
+        """Until the last POST: what comes after has no hurry."""
+        times = self.times[: self.last]
+        most = max(bisect_left(times, at + 1) - n for n, at in enumerate(times))
+        told = {
+            "seconds": times[-1] - times[0],
+            "requests": len(times),
+            "refused": self.refused,
+            "most": most,
+        }
+        return json.dumps(told).encode()
+
+
 class Connection(asyncio.Protocol):
-    def __init__(self, accounts: dict[bytes, Account], latency: float) -> None:
+    def __init__(self, accounts: dict[bytes, Account], latency: float, gate: Gate) -> None:
         self.accounts = accounts
         self.latency = latency
+        self.gate = gate
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,13 +116,20 @@ class Connection(asyncio.Protocol):
         body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
         method, target = head.split(b" ", 2)[:2]
         account = self.accounts.setdefault(fields.get(b"authorization", b""), Account())
-        if method == b"POST":
+        if target == b"/figures":
+            answer, status = self.gate.figures(), 200
+        elif not self.gate.passes(method):
+            answer, status = b'{"error":{"reason":"TOO_MANY_REQUESTS"}}', 429
+        elif method == b"POST":
             answer, status = account.add(body), 202
         elif target.startswith(b"/pins/"):
             answer, status = account.get(target[6:].decode()), 200
         else:
             answer, status = account.page(parse_qs(urlsplit(target.decode()).query)), 200
-        answer = _HEAD % (status, len(answer)) + answer
+        head = _HEAD % (status, len(answer))
+        if status == 429:
+            head = head[:-2] + b"retry-after: 1\r\n\r\n"
+        answer = head + answer
         if self.latency:
             asyncio.get_running_loop().call_later(self.latency, self.write, answer)
         else:
@@ -94,13 +139,16 @@ class Connection(asyncio.Protocol):
         self.transport.write(answer)
 
 
-def serve(latency: float, ready: Callable[[str], None]) -> None:
-    """Answers until stdin ends, each request after `latency` seconds."""
+def serve(latency: float, ready: Callable[[str], None], rate: int = 0) -> None:
+    """Answers until stdin ends, each request after `latency` seconds, no more than `rate` a second if that is not 0."""
+    gate = Gate(rate)
 
     async def main() -> None:
         accounts: dict[bytes, Account] = {}
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(accounts, latency), "127.0.0.1", 0, backlog=1024)
+        server = await loop.create_server(
+            lambda: Connection(accounts, latency, gate), "127.0.0.1", 0, backlog=1024
+        )
         ready(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         await loop.run_in_executor(None, sys.stdin.read)
         server.close()

@@ -61,7 +61,7 @@ def text(line: Line) -> str:
     if line.unit == "s":
         sides = f"{_seconds(line.ours)} / {_seconds(line.reference)}"
     else:
-        sides = f"bare {line.reference:.0f} MB" if line.reference else ""
+        sides = f"bare {line.reference:.0f} MB" if line.reference and line.unit == "MB" else ""
     note = f"  {line.note}" if line.note else ""
     return (
         f"{line.group:8} {line.name:58} {value:>9} {line.target:>10} {verdict:4} "

@@ -20,12 +20,13 @@ def main() -> None:
     parser.add_argument("--ours", type=int, default=0)
     parser.add_argument("--step-ms", type=int, default=1000)
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--rate", type=int, default=0, help="of the raw server: requests a second")
     parser.add_argument("--tokens", type=int, default=1)
     options = parser.parse_args()
     if options.raw:
         import raw
 
-        raw.serve(options.latency, print_endpoint)
+        raw.serve(options.latency, print_endpoint, options.rate)
         return
     sandbox(options)
 

@@ -9,11 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Seconds of the part that counts, without the start of the interpreter; pins or events seen; requests sent."""
+    """Seconds of the part that counts, without the start of the interpreter; pins or events seen; requests sent.
+
+    Of a service with a limit: how many requests were refused, and the most that came within one window of it.
+    """
 
     seconds: float
     count: int = 0
     requests: int = 0
+    refused: int = 0
+    most: int = 0
 
 
 def run(tasks: Iterable[Callable[..., Done]], arguments: list[str]) -> None:

@@ -35,7 +35,8 @@ def wanted(size: int, changed: tuple[int, int, int] = (0, 0, 0)) -> Iterator[tup
         yield name(number), cid(number, generation=1 if number < deleted + replaced else 0)
 
 
-def head(endpoint: str, concurrency: int = 16) -> str:
+def head(endpoint: str, concurrency: int = 16, requests: str = "") -> str:
+    limit = f"\n      requests: {requests}" if requests else ""
     return f"""\
 version: 1
 name: {OWNER}
@@ -46,7 +47,7 @@ services:
     key:
       env: {KEY_VARIABLE}
     limits:
-      concurrency: {concurrency}
+      concurrency: {concurrency}{limit}
 defaults:
   services: [{SERVICE}]
 """
@@ -58,11 +59,12 @@ def write_inline(
     *,
     endpoint: str = "http://127.0.0.1:9",
     concurrency: int = 16,
+    requests: str = "",
     changed: tuple[int, int, int] = (0, 0, 0),
 ) -> Path:
     """A manifest with every pin written in it."""
     with path.open("w") as file:
-        file.write(head(endpoint, concurrency) + "pins:\n")
+        file.write(head(endpoint, concurrency, requests) + "pins:\n")
         file.writelines(f"  - name: {n}\n    cid: {c}\n" for n, c in wanted(size, changed))
     return path
 

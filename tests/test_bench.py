@@ -22,7 +22,16 @@ def test_every_group_runs_and_tells_its_figures() -> None:
     assert told["size"] == 120
     assert {"cpu", "cores", "python", "pinrec", "httpx"} <= told["machine"].keys()
     groups = [line["group"] for line in told["lines"]]
-    assert list(dict.fromkeys(groups)) == ["load", "validate", "list", "plan", "apply", "memory", "startup"]
+    assert list(dict.fromkeys(groups)) == [
+        "load",
+        "validate",
+        "list",
+        "plan",
+        "apply",
+        "pressure",
+        "memory",
+        "startup",
+    ]
     for line in told["lines"]:
         assert line["ours"] > 0, line
         assert (line["ok"] is None) == (line["target"] == ""), line
