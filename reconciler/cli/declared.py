@@ -1,5 +1,6 @@
 """The manifest of an invocation. Imports nothing that talks to services: `validate` needs no more than this."""
 
+import gc
 import sys
 from collections.abc import Iterable
 
@@ -21,7 +22,10 @@ def load(options: Options) -> Manifest:
     from reconciler.manifest import load_manifest
 
     _check_default(options)
-    return load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
+    manifest = load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
+    # A manifest may be a million objects that stay until the end: the collector need not go through them again.
+    gc.freeze()
+    return manifest
 
 
 def _check_default(options: Options) -> None:

@@ -183,16 +183,18 @@ class Guards:
             )
 
     def _protected(self, service: str, diff: ServiceDiff) -> None:
-        if not any(isinstance(a, Delete | Replace) for a in self.actions[service]):
+        concerned = {a.name for a in self.actions[service] if isinstance(a, Delete)}
+        concerned.update(a.was for a in self.actions[service] if isinstance(a, Replace) and a.was)
+        if not concerned:
             return
         globs, lifted = Globs(self.manifest.protected), Globs(self.manifest.unprotect)
-        declared = {
-            n
-            for wanted in (*self.desire.by_service.values(), *self.desire.expired.values())
-            for n, d in wanted.items()
-            if d.spec.protect
+        entries = (*self.desire.by_service.values(), *self.desire.expired.values())
+        declared = {n for n in concerned for e in entries if n in e and e[n].spec.protect}
+        marked = {
+            p.name
+            for p in diff.listing.remotes
+            if p.name in concerned and p.mine and p.meta.get(META_PROTECT) == "true"
         }
-        marked = {p.name for p in diff.listing.remotes if p.mine and p.meta.get(META_PROTECT) == "true"}
 
         def protected(name: str) -> bool:
             if lifted.match(name) is not None:

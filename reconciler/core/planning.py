@@ -5,7 +5,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from reconciler.core.cid import Cid
 from reconciler.core.desire import Desire
 from reconciler.core.diff import diff_service
 from reconciler.core.errors import UsageError
@@ -15,7 +14,7 @@ from reconciler.core.guards import guard
 from reconciler.core.last_copy import guard_last_copies
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Manifest, Service
-from reconciler.core.model import FAILED, Desired, Listing, Owner, Remote, Snapshot
+from reconciler.core.model import FAILED, Desired, Listing, Owner, PinKey, Remote, Snapshot
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import (
     Action,
@@ -71,7 +70,8 @@ def make_plan(
     _check_services(manifest, overrides)
     diffs: dict[str, ServiceDiff] = {}
     findings: list[Finding] = []
-    names = frozenset(desire.names())
+    retires = any(s.state == "retiring" for s in manifest.services.values())
+    names = frozenset(desire.names()) if retires else frozenset()
     for name, service in manifest.services.items():
         listing = snapshot.listings[name]
         if not listing.reachable:
@@ -150,6 +150,8 @@ def _check_services(manifest: Manifest, overrides: Overrides) -> None:
 
 
 def _check_targets(desire: Desire, diffs: Mapping[str, ServiceDiff], overrides: Overrides) -> None:
+    if not overrides.targets:
+        return
     names = desire.names()
     names.update(n for d in diffs.values() for n in (*d.ours, *d.expired))
     for target in overrides.targets:
@@ -263,24 +265,25 @@ def fingerprints(
     actions: Sequence[Action], snapshot: Snapshot, diffs: Mapping[str, ServiceDiff]
 ) -> dict[str, tuple[Fingerprint, ...]]:
     """What was there under every key that a change touches; with one pin per CID, of that CID too."""
-    if all(isinstance(a, Keep | Blocked) for a in actions):
-        return {}
-    under: dict[str, dict[str, list[Remote]]] = {}
-    of_cid: dict[str, dict[Cid, list[Remote]]] = {}
-    for name, diff in diffs.items():
-        for pin in snapshot.listings[name].remotes:
-            under.setdefault(name, {}).setdefault(pin.name, []).append(pin)
-            if diff.one:
-                of_cid.setdefault(name, {}).setdefault(pin.cid, []).append(pin)
+    changes = [a for a in actions if not isinstance(a, Keep | Blocked)]
+    under: dict[PinKey, list[Remote]] = {key: [] for a in changes for key in touched(a)}
+    of_cid: dict[tuple[str, str], list[Remote]] = {
+        (a.service, listed_cid(a.cid).canonical): [] for a in changes if diffs[a.service].one
+    }
+    for service in {a.service for a in changes}:
+        # One pass over what may be a million records, for the few that a change touches.
+        names = {key.name for key in under if key.service == service}
+        cids = {cid for at, cid in of_cid if at == service}
+        for pin in snapshot.listings[service].remotes:
+            if pin.name in names:
+                under[PinKey(service, pin.name)].append(pin)
+            if cids and pin.cid.canonical in cids:
+                of_cid[service, pin.cid.canonical].append(pin)
     found: dict[str, tuple[Fingerprint, ...]] = {}
-    for action in actions:
-        if isinstance(action, Keep | Blocked):
-            continue
+    for action in changes:
+        same = of_cid.get((action.service, listed_cid(action.cid).canonical), ())
         for key in touched(action):
-            pins = {p.requestid: p for p in under.get(key.service, {}).get(key.name, ())}
-            if diffs[key.service].one:
-                same = of_cid.get(key.service, {}).get(listed_cid(action.cid), ())
-                pins.update((p.requestid, p) for p in same)
+            pins = {p.requestid: p for p in (*under[key], *same)}
             found[str(key)] = fingerprint(pins.values())
     return found
 

@@ -40,7 +40,17 @@ async def make_plan(
     Raises UsageError for a service or target that is not there, ManifestError if references turn out wrong.
     A service that cannot be read is no error: it is unknown, and the plan says so.
     """
-    manifest = _as_learned(manifest, ctx)
+    with _without_gc():
+        planned = await _planned(_as_learned(manifest, ctx), overrides, ctx, resolved)
+    _remember_leaving(planned, ctx)
+    if missing := _no_longer_declared(manifest, ctx):
+        planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
+    return planned
+
+
+async def _planned(
+    manifest: Manifest, overrides: Overrides, ctx: Context, resolved: Mapping[str, str]
+) -> Planned:
     if overrides.destroy:
         manifest = replace(manifest, entries=[], sources=())
     wanted = desire(manifest, now=ctx.now, resolved=resolved)
@@ -55,12 +65,7 @@ async def make_plan(
         now=ctx.now,
         leaving=ctx.journal.leaving(manifest.owner) if ctx.journal is not None else None,
     )
-    with _without_gc():
-        planned = plan_of(manifest, wanted, snapshot, overrides, stamp)
-    _remember_leaving(planned, ctx)
-    if missing := _no_longer_declared(manifest, ctx):
-        planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
-    return planned
+    return plan_of(manifest, wanted, snapshot, overrides, stamp)
 
 
 @contextmanager
