@@ -136,8 +136,12 @@ def _check(
         target, how = action.target, action.how
         if target is not None and how == "modify":
             justified = justify(target)
-            # Not justified as a delete of the old CID: the same change as an add, and the old pin stays.
-            target, how = (justified, how) if justified is not None else (None, "safe")
+            if justified is None:
+                # Not justified as a delete of the old CID: the same change as an add, and the old pin stays.
+                target, how = None, "safe"
+            elif justified.elsewhere:
+                # It would be gone before the copy elsewhere was looked at, or made: add, wait, look, then delete.
+                target, how, olds = None, "safe", (justified, *olds)
         if (olds, target, how) != (action.olds, action.target, action.how):
             return replace(action, olds=olds, target=target, how=how)
     return action

@@ -180,7 +180,10 @@ class Lane:
         return True
 
     async def _replace(self, action: Replace, target: Victim, wanted: Desired) -> bool:
-        """The service's own replace: it is a delete of the old CID, so all that allows one is read again."""
+        """The service's own replace. It deletes the old CID at once, so the pin is read again right before.
+
+        Nothing else needs reading: a plan does not use it where another key or service has to hold that CID.
+        """
         run, name = self.run, self.service.name
         if moved := await run.moved(name, target.ref):
             run.finish(action, "moved", why=moved)

@@ -94,7 +94,7 @@ class Run:
         outcome = Outcome(
             service=action.service,
             name=action.name,
-            action=KIND[type(action)],  # type: ignore[arg-type]  # the four values of KIND are the literals
+            action=KIND[type(action)],  # type: ignore[arg-type]  # the values of KIND are the literals
             result=result,
             cid=cid or action.cid,
             requestid=requestid,
