@@ -7,6 +7,7 @@ PinrecError                    exit 1, nothing done
 ├── StalePlanError             exit 5
 ├── LockedError                exit 6
 ├── InterruptedRunError        exit 130 or 143
+├── NodeError                  exit 3, the Kubo node or one request to it
 └── ServiceError               exit 3, one service or one request to it
     ├── UnreachableError       nothing was sent (DNS, refused, no route, breaker open)
     ├── LostAnswerError        sent, and no answer that can be read: it may have happened
@@ -104,6 +105,33 @@ class InterruptedRunError(PinrecError):
     def __init__(self, exit_code: int) -> None:
         super().__init__("interrupted")
         self.exit_code = exit_code
+
+
+class NodeError(PinrecError):
+    """A request to the Kubo node failed. `text` is what the node said, untrusted; `status` the HTTP status or 0.
+
+    `unreachable`: nothing was sent. `late`: no answer within the deadline. `lost`: it may have happened.
+    """
+
+    exit_code = EXIT_PARTIAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        status: int = 0,
+        unreachable: bool = False,
+        late: bool = False,
+        lost: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.text = text
+        self.status = status
+        self.unreachable = unreachable
+        self.late = late
+        self.lost = lost
 
 
 class ServiceError(PinrecError):

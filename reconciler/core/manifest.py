@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reconciler.core.cid import Cid
+from reconciler.core.policy import Policy, Retain
 from reconciler.core.profile import Profile
 
 DEFAULT_CONCURRENCY = 8
@@ -65,6 +66,24 @@ class Service(Struct, frozen=True, kw_only=True):
     profile_notes: tuple[str, ...] = ()
 
 
+class Node(Struct, frozen=True, kw_only=True):
+    """The Kubo node beside the services.
+
+    `api` is the URL of its RPC API without a path (`http://127.0.0.1:5001`), or "" if it stands in `api_file`
+    (`$IPFS_PATH/api`, a multiaddr), which is read when the node is asked. `timeout` is seconds for one request.
+    """
+
+    api: str = ""
+    api_file: str = ""
+    token: SecretRef | None = None
+    timeout: float = 30.0
+    #: The only node that is believed, if it is said.
+    peer_id: str = ""
+    insecure: bool = False
+    file: str = ""
+    line: int = 0
+
+
 class CidRef(Struct, frozen=True, kw_only=True):
     """A CID that a build left somewhere. Resolved before any request; unset or empty is an error."""
 
@@ -92,7 +111,11 @@ class Spec(Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     protect: bool = False
     expires: datetime.date | None = None
-    replace: Literal["safe", "modify"] = "safe"
+    #: `auto`: modify where the profile is known to keep the old pin until the new one is accepted.
+    replace: Literal["safe", "modify", "auto"] = "safe"
+    #: The policy that wants it, or "" for what `pins:` lists.
+    policy: str = ""
+    retain: Retain | None = None
     #: The list file as written after `from:`, or "" for an entry written in the manifest.
     source: str = ""
     file: str = ""
@@ -153,6 +176,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     protected: tuple[str, ...] = ()
     unprotect: tuple[str, ...] = ()
     guards: GuardLimits = GuardLimits()
+    node: Node | None = None
+    #: Those that a service uses or the manifest declares, by name.
+    policies: dict[str, Policy] = {}
     notes: tuple[Note, ...] = ()
     #: The file as the person named it, for messages.
     path: str = "pinrec.yaml"

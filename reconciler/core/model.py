@@ -75,6 +75,8 @@ class Desired(Struct, frozen=True, gc=False):
     named: bool = True
     #: How a CID that came from outside the manifest was found ("env SITE_CID"), else "".
     whence: str = ""
+    #: Bytes of the whole DAG, where somebody knows; kept in meta, so that a shrunken source is seen.
+    size: int | None = None
 
     @property
     def origin(self) -> str:
@@ -85,7 +87,8 @@ class Desired(Struct, frozen=True, gc=False):
 class Unknown(Struct, frozen=True, kw_only=True):
     """Something that could not be known. Nothing it could own is deleted or replaced.
 
-    `service` "" means every service. `names` are the keys it could own; `patterns` globs of them.
+    `service` "" means every service. `names` are the keys it could own; `patterns` globs of them. `meant` is what
+    a person switched off on purpose: its pins stay as they are, and no exit code tells of it.
     """
 
     source: str
@@ -93,6 +96,8 @@ class Unknown(Struct, frozen=True, kw_only=True):
     service: str = ""
     names: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    hint: str = ""
+    meant: bool = False
 
 
 # --- observation ----------------------------------------------------------------------------------------------
