@@ -62,7 +62,9 @@ def run_apply(
             wait=wait,
             timeout=timeout,
         ) as run:
-            planned = await run.plan(overrides, tell=saved is None)
+            planned = await run.plan(
+                overrides, tell=saved is None, named=cycle.made_at(saved) if saved is not None else None
+            )
             if saved is not None:
                 planned = cycle.load_saved(planned, saved, run.context)
                 run.tell(planned.plan)

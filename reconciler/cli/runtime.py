@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from reconciler.cli.declared import check_services
 from reconciler.cli.interrupt import Interrupt
 from reconciler.cli.options import Options
-from reconciler.core.errors import EXIT_ERROR, PinrecError
+from reconciler.core.errors import EXIT_ERROR, NodeError, PinrecError
 from reconciler.core.manifest import Manifest
 from reconciler.core.plan import Overrides, Plan
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.engine.events import Events
     from reconciler.engine.journal import Journal
     from reconciler.engine.progress import Progress
+    from reconciler.node.protocol import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +38,35 @@ class Run:
     #: Takes a live progress display off the terminal, to make room for a result or a question.
     settle: Callable[[], None]
 
-    async def plan(self, overrides: Overrides, *, tell: bool = True) -> "Planned":
-        """`tell`: this is the plan that counts, and no saved one."""
+    async def plan(
+        self, overrides: Overrides, *, tell: bool = True, named: datetime | None = None
+    ) -> "Planned":
+        """`tell`: this is the plan that counts, and no saved one. `named`: see `engine.cycle.make_plan`."""
         from reconciler.engine.cycle import make_plan
 
         check_services(overrides.services, self.manifest)
         try:
-            planned = await make_plan(self.manifest, overrides, self.context, resolved=dict(self.resolved))
+            planned = await make_plan(
+                self.manifest, overrides, self.context, resolved=dict(self.resolved), named=named
+            )
+            planned = await self._with_node_note(planned)
         finally:
             self.settle()
         if tell:
             self.tell(planned.plan)
         return planned
+
+    async def _with_node_note(self, planned: "Planned") -> "Planned":
+        if self.context.node is None:
+            return planned
+        from msgspec.structs import replace
+
+        from reconciler.engine.dial import plan_note
+
+        note = await plan_note(self.context, planned.plan)
+        if not note:
+            return planned
+        return replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, note)))
 
     def tell(self, plan: Plan) -> None:
         """The plan as an event."""
@@ -89,12 +107,16 @@ async def opened(
         progress: Progress = stack.enter_context(make_progress(options, environ, sys.stderr))
         if events is not None:
             progress = events.tee(progress)
-        async with open_services(manifest.services, environ=environ) as services:
+        async with (
+            open_services(manifest.services, environ=environ) as services,
+            _node(manifest, environ) as node,
+        ):
             context = Context(
                 now=datetime.now(UTC),
                 new_id=lambda: secrets.token_hex(8),
                 environ=environ,
                 services=services,
+                node=node,
                 journal=journal,
                 progress=progress,
                 settings=Settings(wait=wait, timeout=timeout),
@@ -109,6 +131,23 @@ async def opened(
                 events=events,
                 settle=getattr(progress, "close", lambda: None),
             )
+
+
+@asynccontextmanager
+async def _node(manifest: Manifest, environ: Mapping[str, str]) -> "AsyncIterator[Node | None]":
+    """The node of the manifest. One whose address cannot even be found out is as good as one that is down."""
+    if manifest.node is None:
+        yield None
+        return
+    from reconciler.node.absent import AbsentNode
+    from reconciler.node.client import open_node
+
+    async with AsyncExitStack() as stack:
+        try:
+            node: Node = await stack.enter_async_context(open_node(manifest.node, environ=environ))
+        except NodeError as error:
+            node = AbsentNode(error)
+        yield node
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """Verb 1, desire: what the manifest wants of each service, as data."""
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from msgspec import Struct
 
 from reconciler.core.cid import CidError, parse, spells
 from reconciler.core.errors import ManifestError, Problem
-from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas
+from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas, Spec
 from reconciler.core.model import Desired, Unknown
+from reconciler.core.policy import Policy, ReplaceMode
+from reconciler.core.wanting import Want, Wanted
 
 
 class Desire(Struct, frozen=True, kw_only=True):
@@ -17,13 +19,14 @@ class Desire(Struct, frozen=True, kw_only=True):
 
     `expired` holds entries whose date has come by our clock; the diff believes it only where the service's clock
     agrees. `stranded` holds, by retiring service, entries that no active service is to hold in its stead.
-    `unknown` is what a source could own but could not say.
+    `unknown` is what a source could own but could not say; `wants` is what policies said, by policy.
     """
 
     by_service: dict[str, dict[str, Desired]]
     expired: dict[str, dict[str, Desired]]
     stranded: dict[str, dict[str, Desired]]
     unknown: tuple[Unknown, ...] = ()
+    wants: Mapping[str, tuple[Want, ...]] = {}
 
     def names(self) -> set[str]:
         return {name for wanted in self.by_service.values() for name in wanted}
@@ -47,9 +50,10 @@ def desire(
     *,
     now: datetime.datetime,
     resolved: Mapping[str, str] | None = None,
-    unknown: tuple[Unknown, ...] = (),
+    policies: Mapping[str, Wanted] | None = None,
 ) -> Desire:
-    """What is wanted at `now` (UTC). `resolved` holds the CIDs of references, by `str(CidRef)`.
+    """What is wanted at `now` (UTC). `resolved` holds the CIDs of references, by `str(CidRef)`; `policies` what
+    each policy says, by its name.
 
     Raises ManifestError if references turn out to be no CIDs, or to want two CIDs for one key.
     """
@@ -61,20 +65,9 @@ def desire(
     problems: list[Problem] = []
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     today = now.date()
-    for entry in manifest.entries:
-        try:
-            wanted = _desired(entry, resolved or {})
-        except CidError as error:
-            problems.append(
-                Problem(
-                    file=entry.spec.file,
-                    line=entry.line,
-                    message=f"{entry.cid} gave no CID: {error}",
-                    hint="check what the build wrote there",
-                )
-            )
-            continue
-        spec = entry.spec
+    said = policies or {}
+    for wanted in _all(manifest, resolved or {}, said, problems):
+        spec = wanted.spec
         services = spec.services
         if isinstance(services, Replicas):
             of = tuple(s for s in services.of if s not in retiring)
@@ -93,7 +86,7 @@ def desire(
                 problems.append(
                     Problem(
                         file=spec.file,
-                        line=entry.line,
+                        line=wanted.line,
                         message=f"{wanted.name!r} on {service} is {wanted.cid} here and {first.cid} at {first.origin}",
                         hint="one name holds one CID: rename one of them",
                     )
@@ -103,7 +96,62 @@ def desire(
     for service, gone in expired.items():
         for name in gone.keys() & by_service[service].keys():
             del gone[name]
-    return Desire(by_service=by_service, expired=expired, stranded=stranded, unknown=unknown)
+    return Desire(
+        by_service=by_service,
+        expired=expired,
+        stranded=stranded,
+        unknown=tuple(u for w in said.values() for u in w.unknown),
+        wants={name: w.wants for name, w in said.items()},
+    )
+
+
+def _all(
+    manifest: Manifest, resolved: Mapping[str, str], said: Mapping[str, Wanted], problems: list[Problem]
+) -> Iterator[Desired]:
+    """What entries want, in the order of the file, then what policies want."""
+    for entry in manifest.entries:
+        try:
+            yield _desired(entry, resolved)
+        except CidError as error:
+            problems.append(
+                Problem(
+                    file=entry.spec.file,
+                    line=entry.line,
+                    message=f"{entry.cid} gave no CID: {error}",
+                    hint="check what the build wrote there",
+                )
+            )
+    for name, wanted in said.items():
+        policy = manifest.policies[name]
+        for want in wanted.wants:
+            yield from _of_policy(policy, want)
+
+
+def _of_policy(policy: Policy, want: Want) -> Iterator[Desired]:
+    """One for each way of replacing that the services which use the policy ask for."""
+    services = [s for s in policy.uses if want.services is None or s in want.services]
+    modes: dict[ReplaceMode, list[str]] = {}
+    for service in services:
+        modes.setdefault(policy.replace_at(service), []).append(service)
+    for mode, those in modes.items():
+        spec = Spec(
+            services=tuple(those),
+            meta=policy.meta,
+            protect=policy.protect,
+            replace=mode,
+            policy=policy.name,
+            retain=policy.retain,
+            source=policy.origin,
+            file=policy.file,
+        )
+        yield Desired(
+            name=want.name,
+            cid=want.cid,
+            spec=spec,
+            line=policy.line,
+            whence=want.whence,
+            size=want.size,
+        )
 
 
 def _desired(entry: Entry, resolved: Mapping[str, str]) -> Desired:

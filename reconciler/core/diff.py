@@ -260,7 +260,8 @@ class Differ:
     def _first_half(self, name: str, entry: Desired, pinned_o: list[Remote], o: list[Remote]) -> None:
         """Nothing of the wanted CID yet, another one under the name: a new pin, then the old one goes."""
         modify = self.profile.modify
-        if entry.spec.replace == "modify" and modify != "loses" and self.service.prune:
+        asked = entry.spec.replace == "modify" and modify != "loses"
+        if (asked or (entry.spec.replace == "auto" and modify == "keeps")) and self.service.prune:
             waiting = [p for p in o if p.status not in (PINNED, FAILED)]
             if pinned_o and self.yielding.needs(pinned_o[0]) == ():
                 self._replace(name, entry, "cid", "modify", pinned_o)
@@ -361,12 +362,16 @@ class Differ:
             return
         if name in self.found.released:
             reason = "released"
+        stand = None
+        if name in self.found.rotated:
+            reason, stand = "rotated", self.found.rotated[name]
         pins = [p for p in pins if not (self.one and p.cid.canonical in self.index.wanted_by)]
-        pins = [p for p in pins if p.owner is not Owner.ADOPTED]
+        # A retention replaces what it adopted, like any change under a wanted name.
+        pins = [p for p in pins if p.owner is not Owner.ADOPTED or reason == "rotated"]
         kept_failed = all(p.status == FAILED for p in pins)
         for p in pins:
             clean = p.status == FAILED and not kept_failed
-            self.yielding.doom(name, p, "failed" if clean else reason)
+            self.yielding.doom(name, p, "failed" if clean else reason, stand)
 
 
 def diff_service(
@@ -377,6 +382,7 @@ def diff_service(
     *,
     released: frozenset[str] = frozenset(),
     stranded: Mapping[str, Desired] | None = None,
+    rotated: Mapping[str, Remote | None] | None = None,
 ) -> ServiceDiff:
     """What to do at one service so that it holds what is wanted. Pure; the guards come after it."""
     found = ServiceDiff(
@@ -386,6 +392,7 @@ def diff_service(
         expired=expired,
         released=released,
         stranded=stranded or {},
+        rotated=rotated or {},
     )
     Differ(found).run()
     return found

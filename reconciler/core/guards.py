@@ -7,7 +7,7 @@ A guard that fires holds back what it names; the rest goes on. Each says what it
   incomplete  | a delete or replace would rest on a listing that is not whole     | nothing
   unknown     | ... on a fact that is not known                                   | nothing
   protected   | a protected name would leave                                      | unprotect in the manifest
-  shrank      | a list file became empty, or fell below half of our names of it   | --allow-shrink KEY
+  shrank      | a source became empty, or fell below half of what is pinned of it | --allow-shrink KEY
   empty       | nothing is desired and we own something                           | --allow-empty, destroy
   disjoint    | we own names at a service and none of them is desired there       | --allow-disjoint
   deletes     | more names leave a service than max(3, min(10 % of ours, 100))    | --allow-deletes N, maxDeletes
@@ -18,15 +18,15 @@ A guard that fires holds back what it names; the rest goes on. Each says what it
 base, and the next run would pass. Second halves, duplicates, renames and expired entries are not counted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
 from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
-from reconciler.core.manifest import GuardLimits, Manifest, Percent, Source
-from reconciler.core.model import META_PROTECT, META_SOURCE, Owner, Unknown
+from reconciler.core.manifest import GuardLimits, Manifest, Percent
+from reconciler.core.model import META_PROTECT
 from reconciler.core.plan import (
     Action,
     Add,
@@ -43,6 +43,8 @@ from reconciler.core.plan import (
 )
 from reconciler.core.pruning import Leaving, with_grace, without_prune
 from reconciler.core.service_diff import ServiceDiff
+from reconciler.core.shrank import shrunk
+from reconciler.core.unknowing import could_own, findings_of, without_knowing
 
 #: A service whose clock is further from ours than this is not asked to agree that an entry has expired.
 MAX_SKEW = 24 * 3600.0
@@ -67,8 +69,9 @@ class Guards:
         *,
         now: datetime,
         leaving: Leaving | None,
+        sizes: Mapping[str, int],
     ) -> None:
-        self.now, self.leaving = now, leaving
+        self.now, self.leaving, self.sizes = now, leaving, sizes
         self.manifest, self.desire, self.diffs, self.overrides = manifest, desire, diffs, overrides
         self.actions: dict[str, list[Action]] = {name: list(d.actions) for name, d in diffs.items()}
         self.findings: list[Finding] = []
@@ -86,6 +89,7 @@ class Guards:
                 )
             self.actions[name] = actions
             self._shrank(name, diff)
+        self.findings += findings_of(self.desire.unknown, self.diffs)
         self._empty()
         lines = self._counted()
         return Guarded(actions=self.actions, findings=tuple(self.findings), lines=lines)
@@ -166,11 +170,17 @@ class Guards:
 
     def _unknown(self, service: str, diff: ServiceDiff) -> None:
         for unknown in self.desire.unknown:
-            if unknown.service not in ("", service):
-                continue
-            self._hold(
-                service, "unknown", _owned_by(unknown), f"{unknown.source}: {unknown.why}", severity="unknown"
-            )
+            if unknown.service in ("", service):
+                self.actions[service], kept = without_knowing(self.actions[service], unknown)
+                self._hold(
+                    service,
+                    "unknown",
+                    could_own(unknown),
+                    f"{unknown.source}: {unknown.why}",
+                    severity="unknown",
+                )
+                if unknown.meant and kept:
+                    diff.notes.append(f"{unknown.source}: {unknown.why}; its pins stay as they are")
         skew = diff.listing.clock_skew
         if diff.expired and (skew is None or abs(skew) > MAX_SKEW):
             says = "sends no Date" if skew is None else f"is {abs(skew) / 3600:.0f} h off ours"
@@ -199,6 +209,9 @@ class Guards:
         def protected(name: str) -> bool:
             if lifted.match(name) is not None:
                 return False
+            if name in diff.rotated:
+                # What its own policy lets go is held by what the manifest says of names, not by the policy's mark.
+                return globs.match(name) is not None
             return name in declared or name in marked or globs.match(name) is not None
 
         self._hold(
@@ -216,28 +229,14 @@ class Guards:
     # --- sources and counts -------------------------------------------------------------------------------------
 
     def _shrank(self, service: str, diff: ServiceDiff) -> None:
-        marked = diff.service.profile.meta == "kept" or diff.listing.mark_seen
-        for source in self.manifest.sources:
-            if source.name in self.overrides.allow_shrink or self.overrides.destroy:
-                continue
-            of_source = {
-                p.name
-                for p in diff.listing.remotes
-                if p.owner is Owner.OURS and p.meta.get(META_SOURCE) == source.name
-            }
-            resolve = f"--allow-shrink {source.name}"
-            if of_source and source.entries * 2 < len(of_source):
+        for found in shrunk(self.manifest, self.desire, diff, self.sizes):
+            if found.source not in self.overrides.allow_shrink and not self.overrides.destroy:
                 self._hold(
                     service,
                     "shrank",
-                    lambda a, names=of_source: isinstance(a, Delete) and a.leaves and a.name in names,  # type: ignore[misc]  # a default binds the loop's value
-                    f"{source.name} has {source.entries} entries, and {len(of_source)} names here are from it",
-                    resolve=resolve,
-                )
-            elif not of_source and source.entries == 0 and (source.name_prefix or not marked):
-                # Where marks are kept, pins without the mark of a list that gives names no prefix are not from it.
-                self._hold(
-                    service, "shrank", _could_be_from(source), f"{source.name} became empty", resolve=resolve
+                    found.which,
+                    found.reason,
+                    resolve=f"--allow-shrink {found.source}",
                 )
 
     def _empty(self) -> None:
@@ -309,12 +308,10 @@ class Guards:
         if diff.service.state == "retiring" or not any(self.desire.by_service.values()):
             return False  # known to be emptied; and an empty manifest has a guard of its own
         renamed = any(isinstance(a, Replace) and a.was for a in self.actions[service])
-        return (
-            bool(diff.ours)
-            and not renamed
-            and diff.ours.isdisjoint(diff.wanted)
-            and diff.ours.isdisjoint(diff.expired)
-        )
+        # What a policy named for another node is `shrank`'s to hold back.
+        former = Globs(w.former for wants in self.desire.wants.values() for w in wants if w.former)
+        ours = {n for n in diff.ours if n in diff.wanted or former.match(n) is None}
+        return bool(ours) and not renamed and ours.isdisjoint(diff.wanted) and ours.isdisjoint(diff.expired)
 
 
 def guard(
@@ -325,12 +322,14 @@ def guard(
     *,
     now: datetime,
     leaving: Leaving | None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Guarded:
     """All guards but the last-copy one, which needs to know what is left (`core.last_copy`).
 
-    `leaving` says since when names have not been wanted, None where nothing is remembered.
+    `leaving` says since when names have not been wanted, None where nothing is remembered; `sizes` are bytes of
+    pinned roots by canonical CID, where somebody knows them.
     """
-    return Guards(manifest, desire, diffs, overrides, now=now, leaving=leaving).run()
+    return Guards(manifest, desire, diffs, overrides, now=now, leaving=leaving, sizes=sizes or {}).run()
 
 
 def blocked(action: Change, guard: GuardName, reason: str, resolve: str = "") -> Blocked:
@@ -378,22 +377,3 @@ def _new_cid(action: Action) -> bool:
 
 def _names(actions: Iterable[Action], which: Callable[[Action], bool]) -> set[str]:
     return {a.name for a in actions if which(a)}
-
-
-def _owned_by(unknown: Unknown) -> Callable[[Change], bool]:
-    names, globs = frozenset(unknown.names), Globs(unknown.patterns)
-
-    def could_own(action: Change) -> bool:
-        if not isinstance(action, Delete | Replace):
-            return False
-        keys: Sequence[str] = (action.name,)
-        if isinstance(action, Replace) and action.was:
-            keys = (action.name, action.was)
-        return any(k in names or globs.match(k) is not None for k in keys)
-
-    return could_own
-
-
-def _could_be_from(source: Source) -> Callable[[Change], bool]:
-    """Without marks nobody knows which names a list gave: those with its prefix, or any."""
-    return lambda a: isinstance(a, Delete) and a.leaves and a.name.startswith(source.name_prefix)

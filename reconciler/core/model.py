@@ -80,7 +80,9 @@ class Desired(Struct, frozen=True, gc=False):
 
     @property
     def origin(self) -> str:
-        """Where a person finds it: `pins.yaml:14`."""
+        """Where a person finds it: `pins.yaml:14`, `policy all-in-mfs`."""
+        if self.spec.policy:
+            return f"policy {self.spec.policy}"
         return f"{self.spec.file}:{self.line}" if self.line else self.spec.file
 
 

@@ -15,6 +15,7 @@ from reconciler.core.manifest import Manifest, Service
 from reconciler.core.model import (
     META_OWNER,
     META_PROTECT,
+    META_SIZE,
     META_SOURCE,
     PREFIX_ROOT,
     Desired,
@@ -186,6 +187,8 @@ def request_for(desired: Desired, service: Service, owner: str) -> PinRequest:
         meta[META_SOURCE] = spec.source
     if spec.protect:
         meta[META_PROTECT] = "true"
+    if desired.size is not None:
+        meta[META_SIZE] = str(desired.size)
     if service.profile.meta == "dropped" and service.ownership == "prefix":
         meta = {}
     return PinRequest(

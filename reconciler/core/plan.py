@@ -124,12 +124,13 @@ class Retry(ActionBase, frozen=True, kw_only=True, gc=False, tag="retry"):
 class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
     """DELETE /pins/{requestid} of the victim; with `stand`, in favour of that pin, which is read again too.
 
-    Reasons: `undesired`, `expired` and `released` (the name leaves the service; only the first is counted by the
-    guards, `released` is what a retiring service need not hold any more); `superseded` (the
+    Reasons: `undesired`, `expired`, `released` and `rotated` (the name leaves the service; only the first is counted
+    by the guards, `released` is what a retiring service need not hold any more, `rotated` an earlier root beyond
+    what its policy retains); `superseded` (the
     second half of a replace begun earlier), `duplicate`, `failed` (clean-up).
     """
 
-    reason: Literal["undesired", "expired", "released", "superseded", "duplicate", "failed"]
+    reason: Literal["undesired", "expired", "released", "rotated", "superseded", "duplicate", "failed"]
     victim: Victim
     #: The newest pinned pin of the key, to which the victim yields.
     stand: PinRef | None = None
@@ -137,14 +138,23 @@ class Delete(ActionBase, frozen=True, kw_only=True, gc=False, tag="delete"):
     @property
     def leaves(self) -> bool:
         """Whether the name leaves the service by this."""
-        return self.reason in ("undesired", "expired", "released")
+        return self.reason in ("undesired", "expired", "released", "rotated")
 
 
 class Keep(ActionBase, frozen=True, kw_only=True, gc=False, tag="keep"):
     """Nothing to do, but worth a word. Plain keeps are only counted."""
 
     reason: Literal[
-        "held", "waiting", "satisfied", "left", "suspended", "prune-off", "wait-second-half", "grace"
+        "held",
+        "waiting",
+        "satisfied",
+        "left",
+        "suspended",
+        "prune-off",
+        "wait-second-half",
+        "grace",
+        "unknown",
+        "switched-off",
     ]
     detail: str = ""
     #: The pin that is waited for, with reason `waiting`.

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.desire import Desire
 from reconciler.core.diff import diff_service
@@ -32,6 +33,7 @@ from reconciler.core.plan import (
     ServicePlan,
 )
 from reconciler.core.pruning import Leaving
+from reconciler.core.retention import retained
 from reconciler.core.service_diff import ServiceDiff, touched
 from reconciler.core.telling import tell
 
@@ -61,6 +63,10 @@ class Stamp(Struct, frozen=True, kw_only=True):
     now: datetime
     #: Since when names have not been wanted, where that is remembered.
     leaving: Leaving | None = None
+    #: Bytes of pinned roots, by canonical CID, where the node knows them.
+    sizes: Mapping[str, int] = {}
+    #: The time that names of new roots bear, if another than `now`: that of a saved plan.
+    named: datetime | None = None
 
 
 def make_plan(
@@ -72,6 +78,7 @@ def make_plan(
     findings: list[Finding] = []
     retires = any(s.state == "retiring" for s in manifest.services.values())
     names = frozenset(desire.names()) if retires else frozenset()
+    by_service = dict(desire.by_service)
     for name, service in manifest.services.items():
         listing = snapshot.listings[name]
         if not listing.reachable:
@@ -86,20 +93,26 @@ def make_plan(
                 )
             )
             continue
+        roots = retained(by_service[name], listing, now=stamp.named or stamp.now)
+        by_service[name] = dict(roots.wanted)
         diffs[name] = diff_service(
             service,
-            desire.by_service[name],
+            by_service[name],
             desire.expired[name],
             listing,
             released=names if service.state == "retiring" else frozenset(),
             stranded=desire.stranded[name],
+            rotated=roots.rotated,
         )
+    desire = replace(desire, by_service=by_service)
     _check_targets(desire, diffs, overrides)
     everything = {name: diff.actions for name, diff in diffs.items()}
     for diff in diffs.values():
         diff.actions = _narrowed(diff, overrides)
         tell(diff)
-    guarded = guard(manifest, desire, diffs, overrides, now=stamp.now, leaving=stamp.leaving)
+    guarded = guard(
+        manifest, desire, diffs, overrides, now=stamp.now, leaving=stamp.leaving, sizes=stamp.sizes
+    )
     actions, last = guard_last_copies(desire, diffs, guarded.actions)
     for name, diff in diffs.items():
         diff.actions = everything[name]
@@ -140,12 +153,13 @@ def _check_services(manifest: Manifest, overrides: Overrides) -> None:
             raise UsageError(
                 f"--service {name}: no such service in {manifest.path}", hint=f"declared: {known}"
             )
-    sources = [source.name for source in manifest.sources]
+    sources = [*(source.name for source in manifest.sources), *manifest.policies]
     for key in overrides.allow_shrink:
         if key not in sources:
             known = ", ".join(sources) or "none"
             raise UsageError(
-                f"--allow-shrink {key}: no such list file in {manifest.path}", hint=f"declared: {known}"
+                f"--allow-shrink {key}: no such list file or policy in {manifest.path}",
+                hint=f"declared: {known}",
             )
 
 

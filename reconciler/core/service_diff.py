@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from reconciler.core.manifest import Service
-from reconciler.core.model import Desired, Listing, PinKey
+from reconciler.core.model import Desired, Listing, PinKey, Remote
 from reconciler.core.plan import Action, Replace
 
 
@@ -19,6 +19,8 @@ class ServiceDiff(Struct, kw_only=True):
     #: At a retiring service: names that the manifest wants on other services, and those it wants on none.
     released: frozenset[str] = frozenset()
     stranded: Mapping[str, Desired] = {}
+    #: Earlier roots beyond their retention, each with the pin it yields to.
+    rotated: Mapping[str, Remote | None] = {}
     actions: list[Action] = []
     unchanged: int = 0
     held: int = 0

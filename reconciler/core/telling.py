@@ -41,7 +41,7 @@ def tell(diff: ServiceDiff) -> None:
             f"protect: true is not yet marked on {unmarked} pinned before it was said; "
             "it ends with its line there, `protected: [...]` lasts"
         )
-    if not kept and any(d.spec.source for d in wanted):
+    if not kept and any(d.spec.source and not d.spec.policy for d in wanted):
         notes.append("without meta, list files are only checked for emptiness")
 
 

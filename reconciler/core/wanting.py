@@ -28,6 +28,8 @@ class Want(Struct, frozen=True, kw_only=True):
     #: Whether an unmarked pin under exactly this name is the one that Kubo made, to be taken over.
     takeover: bool = False
     services: tuple[str, ...] | None = None
+    #: Where the CID was found, as plans show it: "mfs: /photos".
+    whence: str = ""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):

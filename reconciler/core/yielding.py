@@ -9,7 +9,7 @@ from reconciler.core.listed import Index, ref
 from reconciler.core.model import FAILED, PINNED, Desired, Remote
 from reconciler.core.plan import Action, Delete, Keep, Replace, Victim
 
-Why = Literal["undesired", "expired", "released", "superseded", "duplicate", "failed"]
+Why = Literal["undesired", "expired", "released", "rotated", "superseded", "duplicate", "failed"]
 
 
 class Yielding:
@@ -71,7 +71,7 @@ class Yielding:
                 continue
             victim = self._victim(pin)
             if victim is None:
-                if reason in ("undesired", "expired", "released"):
+                if reason in ("undesired", "expired", "released", "rotated"):
                     self.act(self._kept(name, pin))
                 continue
             gone.add(pin.requestid)

@@ -11,6 +11,7 @@ from reconciler.services.protocol import PinningService
 
 if TYPE_CHECKING:
     from reconciler.engine.journal import Journal
+    from reconciler.node.protocol import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,13 @@ class Settings:
     poll: tuple[float, float] = (0.5, 30.0)
     #: Least time between two retries of a failed pin; doubles with each, where a journal remembers.
     retry_after: float = 30.0
+    #: So long a node may keep the requests of one run waiting, in all, before they go without its hints.
+    node_patience: float = 2.0
+    #: How long a dial of a delegate may take, and the least time between two dials of one.
+    dial_deadline: float = 10.0
+    dial_again: float = 60.0
+    #: So long dials that go on may hold up the end of a run that leaves pins waiting; a quarter of it if it does not.
+    dial_grace: float = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +46,8 @@ class Context:
     services: Mapping[str, PinningService]
     new_id: Callable[[], str]
     environ: Mapping[str, str] = field(default_factory=dict)
+    #: The Kubo node of the manifest, if it names one.
+    node: "Node | None" = None
     journal: "Journal | None" = None
     progress: Progress = field(default_factory=Silent)
     settings: Settings = field(default_factory=Settings)

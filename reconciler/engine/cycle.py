@@ -3,21 +3,27 @@
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from msgspec.structs import replace
 
 from reconciler import __version__
-from reconciler.core.desire import desire
+from reconciler.core.desire import Desire, desire
 from reconciler.core.digest import digest
+from reconciler.core.globs import escape
 from reconciler.core.learned import with_learned
-from reconciler.core.manifest import Manifest
+from reconciler.core.manifest import Adopt, Manifest
+from reconciler.core.model import Listing
 from reconciler.core.plan import Delete, Keep, Overrides
 from reconciler.core.planning import Planned, Stamp, explain
 from reconciler.core.planning import make_plan as plan_of
+from reconciler.core.question import Facts
 from reconciler.engine.apply import run_apply
 from reconciler.engine.context import Context, Settings
+from reconciler.engine.facts import gather, said, sizes
+from reconciler.engine.learning import learned as learned_of
 from reconciler.engine.observe import observe
-from reconciler.engine.saved import load_saved
+from reconciler.engine.saved import load_saved, made_at
 from reconciler.engine.sources import resolve_cids
 
 __all__ = [
@@ -25,7 +31,9 @@ __all__ = [
     "Planned",
     "Settings",
     "explain",
+    "gather",
     "load_saved",
+    "made_at",
     "make_plan",
     "resolve_cids",
     "run_apply",
@@ -33,15 +41,29 @@ __all__ = [
 
 
 async def make_plan(
-    manifest: Manifest, overrides: Overrides, ctx: Context, *, resolved: Mapping[str, str]
+    manifest: Manifest,
+    overrides: Overrides,
+    ctx: Context,
+    *,
+    resolved: Mapping[str, str],
+    facts: Facts | None = None,
+    listings: Mapping[str, Listing] | None = None,
+    named: datetime | None = None,
 ) -> Planned:
     """What differs between the manifest and the world, guarded, and nothing changed.
+
+    `facts` are used instead of asking the node, and `listings` instead of observing the services they are of:
+    they are evidence, and whatever a change rests on is read again before it. `named` is the time that names of
+    new roots bear, that of a saved plan, or else now.
 
     Raises UsageError for a service or target that is not there, ManifestError if references turn out wrong.
     A service that cannot be read is no error: it is unknown, and the plan says so.
     """
     with _without_gc():
-        planned = await _planned(_as_learned(manifest, ctx), overrides, ctx, resolved)
+        if facts is None:
+            facts = Facts() if overrides.destroy else await gather(manifest, ctx)
+        learned = _as_learned(manifest, ctx)
+        planned = await _planned(learned, overrides, ctx, resolved, facts, listings or {}, named)
     _remember_leaving(planned, ctx)
     if missing := _no_longer_declared(manifest, ctx):
         planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
@@ -49,23 +71,40 @@ async def make_plan(
 
 
 async def _planned(
-    manifest: Manifest, overrides: Overrides, ctx: Context, resolved: Mapping[str, str]
+    manifest: Manifest,
+    overrides: Overrides,
+    ctx: Context,
+    resolved: Mapping[str, str],
+    facts: Facts,
+    listings: Mapping[str, Listing],
+    named: datetime | None,
 ) -> Planned:
+    number = digest(manifest, resolved)
     if overrides.destroy:
-        manifest = replace(manifest, entries=[], sources=())
-    wanted = desire(manifest, now=ctx.now, resolved=resolved)
-    snapshot = await observe(manifest, wanted, ctx)
+        manifest = replace(manifest, entries=[], sources=(), policies={})
+    wanted = desire(manifest, now=ctx.now, resolved=resolved, policies=said(manifest, facts))
+    manifest = _taking_over(manifest, wanted)
+    snapshot = await observe(manifest, wanted, ctx, listings)
     stamp = Stamp(
         pinrec=__version__,
         id=ctx.new_id(),
         # To the microsecond: a run that ended in the same second has not "changed these keys since".
         created=f"{ctx.now:%Y-%m-%dT%H:%M:%S.%fZ}",
-        digest=digest(manifest, resolved),
+        digest=number,
         resolved=dict(resolved),
         now=ctx.now,
         leaving=ctx.journal.leaving(manifest.owner) if ctx.journal is not None else None,
+        sizes=await sizes(wanted, snapshot, ctx),
+        named=named,
     )
     return plan_of(manifest, wanted, snapshot, overrides, stamp)
+
+
+def _taking_over(manifest: Manifest, wanted: Desire) -> Manifest:
+    """The pin that Kubo's own MFS policy left under the name of one of ours is adopted: a replace, no second pin."""
+    names = {w.name for wants in wanted.wants.values() for w in wants if w.takeover}
+    adopt = tuple(Adopt(match=escape(name)) for name in sorted(names))
+    return replace(manifest, adopt=(*manifest.adopt, *adopt)) if adopt else manifest
 
 
 @contextmanager
@@ -86,7 +125,7 @@ def _as_learned(manifest: Manifest, ctx: Context) -> Manifest:
     if ctx.journal is None:
         return manifest
     learned = {
-        name: with_learned(service, ctx.journal.learned(name)) for name, service in manifest.services.items()
+        name: with_learned(service, learned_of(ctx, service)) for name, service in manifest.services.items()
     }
     return replace(manifest, services=learned)
 

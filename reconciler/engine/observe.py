@@ -12,15 +12,23 @@ from reconciler.engine.context import Context
 from reconciler.services.listing import sweep, workers
 
 
-async def observe(manifest: Manifest, desire: Desire, ctx: Context) -> Snapshot:
-    """List every declared service, each on its own: one that is down hides and delays no other."""
+async def observe(
+    manifest: Manifest, desire: Desire, ctx: Context, listings: Mapping[str, Listing] | None = None
+) -> Snapshot:
+    """List every declared service, each on its own: one that is down hides and delays no other.
+
+    Services in `listings` are taken as they were seen there.
+    """
+    seen = dict(listings or {})
     rules = Rules.of(manifest)
     tasks = {
         name: asyncio.create_task(_listing(service, manifest.owner, rules, _relevant(desire, name), ctx))
         for name, service in manifest.services.items()
+        if name not in seen
     }
     try:
-        return Snapshot(listings={name: await task for name, task in tasks.items()})
+        found = {name: await task for name, task in tasks.items()}
+        return Snapshot(listings={name: seen.get(name) or found[name] for name in manifest.services})
     finally:
         for task in tasks.values():
             task.cancel()

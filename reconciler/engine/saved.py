@@ -47,16 +47,23 @@ def load_saved(fresh: Planned, saved: Plan, ctx: Context) -> Planned:
     return replace(fresh, plan=plan, newer=tuple(newer))
 
 
+def made_at(saved: Plan) -> datetime | None:
+    """When a plan was made (UTC), or None if it does not say so in a way that can be read."""
+    try:
+        return datetime.fromisoformat(saved.created).astimezone(UTC)
+    except ValueError:
+        return None
+
+
 def _still_valid(fresh: Plan, saved: Plan, ctx: Context) -> None:
     hint = "make a new one: pinrec plan --out FILE"
     if saved.format.partition(".")[0] != PLAN_FORMAT.partition(".")[0]:
         raise StalePlanError(
             f"this plan has format {saved.format}, this pinrec reads {PLAN_FORMAT}", hint=hint
         )
-    try:
-        made = datetime.fromisoformat(saved.created).astimezone(UTC)
-    except ValueError:
-        raise StalePlanError(f"this plan has no valid time: {saved.created!r}", hint=hint) from None
+    made = made_at(saved)
+    if made is None:
+        raise StalePlanError(f"this plan has no valid time: {saved.created!r}", hint=hint)
     age = (ctx.now - made).total_seconds()
     if age < -MAX_AHEAD:
         raise StalePlanError(

@@ -51,6 +51,7 @@ _REPLACE: Final = {
 _DELETE: Final = {
     "undesired": "not wanted here any more",
     "expired": "expired",
+    "rotated": "an earlier root, beyond what its policy retains",
     "released": "the service is retiring: released once the others hold it",
     "superseded": "clean-up: a newer pin of this name has taken its place",
     "duplicate": "clean-up: a duplicate",
@@ -64,6 +65,8 @@ _KEEP: Final = {
     "suspended": "the service is suspended: observed, never changed",
     "prune-off": "not wanted here any more, but kept",
     "grace": "not wanted any more; leaving",
+    "unknown": "kept: what is wanted is not known",
+    "switched-off": "kept: its policy is switched off",
     "wait-second-half": "the old pin stays until the new one is pinned",
 }
 _HOW: Final = {

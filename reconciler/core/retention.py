@@ -1,0 +1,146 @@
+"""Earlier roots that stay pinned: which of them are wanted, under which names, and which may go.
+
+A root that is kept is a pin of its own, `<pinName>@<UTC time>`; one under the plain name counts as the oldest. The
+current one is whichever holds the current root, so that nothing is ever renamed, and a root that comes back is
+found again. What is beyond the number or the age goes last: only in favour of a newer root that is pinned.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.core.model import FAILED, PINNED, Desired, Listing, Remote
+from reconciler.core.policy import Retain
+
+
+class Retained(Struct, frozen=True, kw_only=True):
+    """What is wanted once every retention is resolved against a listing, and what it lets go.
+
+    `rotated`: names whose roots are beyond the retention, with the pinned root each yields to, or None if all
+    under the name has failed.
+    """
+
+    wanted: Mapping[str, Desired]
+    rotated: Mapping[str, Remote | None]
+
+
+def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) -> Retained:
+    """`wanted` with each retention replaced by the names it means at this service. `now` names a new root."""
+    keeping = {name: d for name, d in wanted.items() if d.spec.retain is not None}
+    if not keeping:
+        return Retained(wanted=wanted, rotated={})
+    families = _families(keeping, listing)
+    result = {name: d for name, d in wanted.items() if name not in keeping}
+    rotated: dict[str, Remote | None] = {}
+    for name, d in keeping.items():
+        stays, goes = _resolved(name, d, families[name], now)
+        result.update(stays)
+        rotated.update(goes)
+    return Retained(wanted=result, rotated={n: p for n, p in rotated.items() if n not in result})
+
+
+def stamped(name: str, now: datetime) -> str:
+    return f"{name}@{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def stamp_of(pin_name: str, name: str) -> datetime | None:
+    """When the root under this name came; the beginning of time for the plain name, None for a stranger."""
+    if name == pin_name:
+        return datetime.min.replace(tzinfo=UTC)
+    plain, at, time = name.rpartition("@")
+    if not at or plain != pin_name or not time.endswith("Z"):
+        return None
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _families(keeping: Mapping[str, Desired], listing: Listing) -> dict[str, dict[str, list[Remote]]]:
+    """Our pins of each retention by the name they bear."""
+    families: dict[str, dict[str, list[Remote]]] = {name: {} for name in keeping}
+    for pin in listing.remotes:
+        if not pin.mine:
+            continue
+        plain = pin.name if pin.name in keeping else pin.name.rpartition("@")[0]
+        if plain in keeping and stamp_of(plain, pin.name) is not None:
+            families[plain].setdefault(pin.name, []).append(pin)
+    return families
+
+
+def _resolved(
+    name: str, d: Desired, family: Mapping[str, Sequence[Remote]], now: datetime
+) -> tuple[dict[str, Desired], dict[str, Remote | None]]:
+    retain = d.spec.retain
+    assert retain is not None
+    current = _current(d, family)
+    here = current.name if current is not None else _fresh(name, family, now)
+    spec = replace(d.spec, retain=None)
+    stays = {here: replace(d, name=here, spec=spec, named=True)}
+    goes: dict[str, Remote | None] = {}
+    # Newest first, each with the time its successor came, which is when it ceased to be the root.
+    times = sorted((t, n) for n in family if (t := stamp_of(name, n)) is not None)
+    until = {n: times[i + 1][0] if i + 1 < len(times) else None for i, (_, n) in enumerate(times)}
+    roots: list[Remote] = []
+    seen = {d.cid.canonical}
+    for _, n in reversed(times):
+        if n == here:
+            continue
+        pinned = [p for p in family[n] if p.status == PINNED]
+        if not pinned:
+            waiting = [p for p in family[n] if p.status != FAILED]
+            if waiting:
+                # It may be pinned a moment later; then it takes its place among the others.
+                root = max(waiting, key=_age)
+                stays[n] = Desired(name=n, cid=root.cid, spec=spec)
+            else:
+                goes[n] = None
+            continue
+        root = max(pinned, key=_age)
+        if root.cid.canonical in seen:
+            goes[n] = None  # in whose favour is said below
+            continue
+        seen.add(root.cid.canonical)
+        roots.append(root)
+    stand = current if current is not None and current.status == PINNED else None
+    for i, root in enumerate(roots):
+        if stand is None or _kept(retain, i, until[root.name], now):
+            stays[root.name] = Desired(name=root.name, cid=root.cid, spec=spec)
+        else:
+            goes[root.name] = stand
+    for n, favour in list(goes.items()):
+        if favour is None and any(p.status == PINNED for p in family[n]):
+            if stand is not None:
+                goes[n] = stand
+            else:
+                del goes[n]
+                root = max((p for p in family[n] if p.status == PINNED), key=_age)
+                stays[n] = Desired(name=n, cid=root.cid, spec=spec)
+    return stays, goes
+
+
+def _kept(retain: Retain, place: int, until: datetime | None, now: datetime) -> bool:
+    """Whether an earlier root stays: the `place`-th newest of them, replaced at `until`."""
+    if retain.count is not None:
+        return place < retain.count - 1
+    assert retain.age is not None
+    return until is None or now - until <= timedelta(seconds=retain.age)
+
+
+def _current(d: Desired, family: Mapping[str, Sequence[Remote]]) -> Remote | None:
+    """The pin that holds the current root: a pinned one before one that waits before one that failed."""
+    holds = [p for pins in family.values() for p in pins if p.cid == d.cid]
+    rank = {PINNED: 2, FAILED: 0}
+    return max(holds, key=lambda p: (rank.get(p.status, 1), p.age), default=None)
+
+
+def _fresh(name: str, family: Mapping[str, Sequence[Remote]], now: datetime) -> str:
+    here = stamped(name, now)
+    return here if here not in family else f"{here[:-1]}.{now:%f}Z"
+
+
+def _age(pin: Remote) -> tuple[int, str]:
+    return pin.age

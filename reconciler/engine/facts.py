@@ -1,0 +1,106 @@
+"""What policies must know: their questions, asked of the node once a cycle, each on its own deadline."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from reconciler.core.desire import Desire
+from reconciler.core.errors import NodeError
+from reconciler.core.manifest import Manifest
+from reconciler.core.model import META_SIZE, PINNED, Snapshot
+from reconciler.core.question import (
+    Answer,
+    Facts,
+    Identity,
+    KuboPolicies,
+    Missing,
+    NotKnown,
+    Question,
+    StatOf,
+    WhoIsIt,
+)
+from reconciler.core.retention import stamp_of
+from reconciler.core.wanting import Wanted
+from reconciler.engine.context import Context
+from reconciler.node.protocol import Node
+from reconciler.policies import KINDS
+
+#: Seconds for the size of an old root: it is a comfort, and no plan waits long for it.
+SIZE_DEADLINE = 5.0
+#: Sizes asked for at most in a cycle.
+MAX_SIZES = 64
+
+
+async def gather(manifest: Manifest, ctx: Context) -> Facts:
+    """The answers to everything that the policies in use ask. What cannot be found out is `NotKnown`."""
+    asked = {
+        q for p in manifest.policies.values() if p.uses and p.enabled for q in KINDS[p.kind].questions(p)
+    }
+    if not asked:
+        return Facts()
+    if ctx.node is None:
+        why = NotKnown(why="no node is declared", hint=f"add `node:` to {manifest.path}")
+        return Facts(dict.fromkeys(asked, why))
+    node = ctx.node
+    answers = dict(zip(asked, await asyncio.gather(*(_answer(node, q) for q in asked)), strict=True))
+    expected = manifest.node.peer_id if manifest.node is not None else ""
+    who = answers.get(WhoIsIt())
+    if expected and isinstance(who, Identity) and who.peer_id != expected:
+        other = NotKnown(
+            why=f"the node at {node.where} is {who.peer_id}, and the manifest names {expected}",
+            hint="is this the right node? `node: {peerId: …}` says which is believed",
+        )
+        return Facts(dict.fromkeys(asked, other))
+    return Facts(answers)
+
+
+def said(manifest: Manifest, facts: Facts) -> dict[str, Wanted]:
+    """What each policy in use wants, given the answers."""
+    result: dict[str, Wanted] = {}
+    for name, policy in manifest.policies.items():
+        endpoints = {s: manifest.services[s].endpoint for s in policy.uses}
+        if endpoints:
+            result[name] = KINDS[policy.kind].wanted(policy, facts, endpoints)
+    return result
+
+
+async def sizes(desire: Desire, snapshot: Snapshot, ctx: Context) -> Mapping[str, int]:
+    """Bytes of roots that are pinned and are to be replaced, as far as no mark tells and the node has them."""
+    if ctx.node is None:
+        return {}
+    known: dict[str, int] = {}
+    for cid in list(_unsized(desire, snapshot))[:MAX_SIZES]:
+        try:
+            size = await ctx.node.size_of(cid, deadline=SIZE_DEADLINE)
+        except NodeError:
+            break
+        if size is not None:
+            known[cid] = size
+    return known
+
+
+def _unsized(desire: Desire, snapshot: Snapshot) -> Iterable[str]:
+    wants = [w for those in desire.wants.values() for w in those if not w.empty]
+    if not wants:
+        return ()
+    return {
+        p.cid.canonical: None
+        for listing in snapshot.listings.values()
+        for p in listing.remotes
+        if p.mine and p.status == PINNED and META_SIZE not in p.meta
+        for w in wants
+        if p.cid != w.cid and stamp_of(w.name, p.name) is not None
+    }
+
+
+async def _answer(node: Node, question: Question) -> Answer:
+    try:
+        match question:
+            case WhoIsIt():
+                return await node.identity()
+            case StatOf(path=path):
+                stat = await node.stat(path)
+                return Missing(path) if stat is None else stat
+            case KuboPolicies():
+                return await node.remote_services()
+    except NodeError as error:
+        return NotKnown(why=error.message, hint=error.hint)
