@@ -13,6 +13,7 @@ from reconciler.cli.declared import check_services
 from reconciler.cli.interrupt import Interrupt
 from reconciler.cli.options import Options
 from reconciler.core.errors import EXIT_ERROR, NodeError, PinrecError
+from reconciler.core.local import with_local
 from reconciler.core.manifest import Manifest
 from reconciler.core.plan import Overrides, Plan
 
@@ -44,7 +45,7 @@ class Run:
         """`tell`: this is the plan that counts, and no saved one. `named`: see `engine.cycle.make_plan`."""
         from reconciler.engine.cycle import make_plan
 
-        check_services(overrides.services, self.manifest)
+        check_services(overrides.services, with_local(self.manifest))
         try:
             planned = await make_plan(
                 self.manifest, overrides, self.context, resolved=dict(self.resolved), named=named
@@ -97,6 +98,7 @@ async def opened(
     from reconciler.cli.render.progress import make_progress
     from reconciler.engine.context import Context, Settings
     from reconciler.engine.cycle import resolve_cids
+    from reconciler.engine.local import with_node
     from reconciler.services.client import open_services
 
     environ = os.environ
@@ -115,7 +117,9 @@ async def opened(
                 now=datetime.now(UTC),
                 new_id=lambda: secrets.token_hex(8),
                 environ=environ,
-                services=services,
+                services=with_node(
+                    services, node, stop=interrupt.stop, patience=timeout, progress=progress
+                ),
                 node=node,
                 journal=journal,
                 progress=progress,
@@ -140,7 +144,7 @@ async def _node(manifest: Manifest, environ: Mapping[str, str]) -> "AsyncIterato
         yield None
         return
     from reconciler.node.absent import AbsentNode
-    from reconciler.node.client import open_node
+    from reconciler.node.open import open_node
 
     async with AsyncExitStack() as stack:
         try:

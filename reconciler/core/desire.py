@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from reconciler.core.cid import CidError, parse, spells
 from reconciler.core.errors import ManifestError, Problem
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas, Spec
 from reconciler.core.model import Desired, Unknown
 from reconciler.core.policy import Policy, ReplaceMode
@@ -61,7 +62,9 @@ def desire(
     expired: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
     stranded: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
     retiring = frozenset(n for n, s in manifest.services.items() if s.state == "retiring")
-    active = frozenset(n for n, s in manifest.services.items() if s.state == "active")
+    # A copy of one's own is no home for what a service that goes has held.
+    active = frozenset(n for n, s in manifest.services.items() if s.state == "active" and n != LOCAL)
+    beside = LOCAL in manifest.services
     problems: list[Problem] = []
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     today = now.date()
@@ -74,6 +77,8 @@ def desire(
             chosen = rendezvous(manifest.owner, wanted.name, of, services.count)
             leaving = tuple(s for s in services.of if s in retiring)
             services = shared.setdefault(chosen + leaving, chosen + leaving)
+        if beside and spec.local:
+            services = shared.setdefault((*services, LOCAL), (*services, LOCAL))
         index = expired if spec.expires is not None and today >= spec.expires else by_service
         if retiring and not retiring.isdisjoint(services):
             if index is by_service and active.isdisjoint(services):
@@ -138,6 +143,7 @@ def _of_policy(policy: Policy, want: Want) -> Iterator[Desired]:
             services=tuple(those),
             meta=policy.meta,
             protect=policy.protect,
+            local=policy.local,
             replace=mode,
             policy=policy.name,
             retain=policy.retain,

@@ -84,6 +84,44 @@ class Node(Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class Window(Struct, frozen=True, kw_only=True):
+    """When changes may be made: on `days` (0 is Monday), from minute `start` of the day up to minute `end`.
+
+    An `end` that is not after `start` is of the day after: the window belongs to the day on which it opens.
+    """
+
+    days: tuple[int, ...]
+    start: int = 0
+    end: int = 1440
+    #: As written.
+    text: str = ""
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """Who is told when how a service stands has changed. A `url` may hold a secret, so it may be kept like one."""
+
+    url: str | SecretRef
+    secret: SecretRef | None = None
+    insecure: bool = False
+
+
+class Loop(Struct, frozen=True, kw_only=True):
+    """How `pinrec run` goes about it. All times in seconds; `timezone` is that of `cron` and `windows`."""
+
+    interval: float = 300.0
+    #: In the place of `interval`, if it is not "".
+    cron: str = ""
+    jitter: float = 10.0
+    #: The longest time between two whole listings of an account that is too large to be listed each time.
+    full_sweep: float = 3600.0
+    #: Between two looks at what is new at a service.
+    incremental: float = 60.0
+    plan_only: bool = False
+    windows: tuple[Window, ...] = ()
+    timezone: str = "UTC"
+    webhook: Webhook | None = None
+
+
 class CidRef(Struct, frozen=True, kw_only=True):
     """A CID that a build left somewhere. Resolved before any request; unset or empty is an error."""
 
@@ -116,6 +154,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     #: The policy that wants it, or "" for what `pins:` lists.
     policy: str = ""
     retain: Retain | None = None
+    #: Whether the node beside the services is to hold it, too.
+    local: bool = False
     #: The list file as written after `from:`, or "" for an entry written in the manifest.
     source: str = ""
     file: str = ""
@@ -179,6 +219,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     node: Node | None = None
     #: Those that a service uses or the manifest declares, by name.
     policies: dict[str, Policy] = {}
+    loop: Loop = Loop()
+    #: Every file that was read for it, by absolute path: itself, what it includes, and list files.
+    files: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     #: The file as the person named it, for messages.
     path: str = "pinrec.yaml"

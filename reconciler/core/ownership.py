@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 
 from reconciler.core.cid import Cid, CidError, parse, spells
 from reconciler.core.globs import Globs
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Manifest, Service
 from reconciler.core.model import (
     META_OWNER,
@@ -42,6 +43,11 @@ class Rules(Struct, frozen=True, kw_only=True):
             ignore=Globs(manifest.ignore),
             adopt=tuple((Globs((a.match,)), a.prune) for a in manifest.adopt),
         )
+
+    def at(self, service: str) -> "Rules":
+        """The rules at a service. At the node only what bears our name is ours: what its user pinned is not for us
+        to take, whatever it is called."""
+        return Rules(owners=self.owners, ignore=self.ignore, adopt=()) if service == LOCAL else self
 
 
 def split_name(listed: str) -> tuple[str, str]:

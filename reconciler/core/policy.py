@@ -42,6 +42,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     replace: ReplaceMode = "auto"
     retain: Retain | None = None
     protect: bool = False
+    local: bool = False
     meta: dict[str, str] = {}
     #: Service → what it changes, for the services that use the policy, in manifest order.
     uses: dict[str, PolicyUse] = {}

@@ -28,7 +28,33 @@ class KuboPolicies(Struct, frozen=True):
     """The remote pinning services that the node's own configuration names. Answer: `KuboServices`."""
 
 
-Question = WhoIsIt | StatOf | KuboPolicies
+class Resolve(Struct, frozen=True):
+    """Where a path of any kind leads now: `/ipns/<name or key>`, `/ipns/<domain>`, `/ipfs/<cid>/<path>`. Answer:
+    `Resolved`."""
+
+    path: str
+
+
+class FolderOf(Struct, frozen=True, kw_only=True):
+    """The CID that a local folder or file would have if it were imported. Answer: `Folder`.
+
+    `path` is absolute; `ignore` are globs of names or relative paths; `wrap` puts a folder around it; `layout` is
+    the UnixFS profile.
+    """
+
+    path: str
+    ignore: tuple[str, ...] = ()
+    wrap: bool = False
+    layout: str = "kubo-v1"
+
+
+class NamedPins(Struct, frozen=True):
+    """The node's own recursive pins whose name matches a glob. Answer: `LocalPins`."""
+
+    match: str
+
+
+Question = WhoIsIt | StatOf | KuboPolicies | Resolve | FolderOf | NamedPins
 
 # --- answers --------------------------------------------------------------------------------------------------
 
@@ -75,6 +101,28 @@ class KuboServices(Struct, frozen=True):
     services: tuple[KuboService, ...] = ()
 
 
+class Resolved(Struct, frozen=True, kw_only=True):
+    """Where a path led. `via` says how it was found ("the node", "DNSLink and the gateway example.org")."""
+
+    cid: Cid
+    via: str = ""
+
+
+class Folder(Struct, frozen=True, kw_only=True):
+    """A local folder as UnixFS. `size` is the cumulative size of the DAG in bytes."""
+
+    cid: Cid
+    size: int
+    files: int
+    empty: bool = False
+
+
+class LocalPins(Struct, frozen=True):
+    """(name, CID) of each, by name."""
+
+    pins: tuple[tuple[str, Cid], ...] = ()
+
+
 class NotKnown(Struct, frozen=True, kw_only=True):
     """No answer: the node is down, did not answer in time, or said something that is no answer."""
 
@@ -83,7 +131,7 @@ class NotKnown(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-Answer = Identity | Stat | Missing | KuboServices | NotKnown
+Answer = Identity | Stat | Missing | KuboServices | Resolved | Folder | LocalPins | NotKnown
 
 
 class Facts(Struct, frozen=True):

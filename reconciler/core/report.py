@@ -35,6 +35,11 @@ class ServiceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Why the lane stopped early, or "".
     stopped: str = ""
     notes: tuple[str, ...] = ()
+    #: Delegates of its pins that the node was told to connect to, and those of them that it reached.
+    dialled: int = 0
+    connected: int = 0
+    #: Delegates that name no peer, so that nobody could be dialled.
+    undialled: int = 0
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -4,14 +4,15 @@ than meant.
   source          | compared                                              | what is held back
   ----------------+-------------------------------------------------------+------------------------------------
   a list file     | its entries with our names of it                      | names that would leave
-  a policy        | size of its root with that of the pinned one; empty;  | the change of its pins
+  a policy        | the names it wants with our names of it               | names that would leave
+                  | size of its root with that of the pinned one; empty;  | the change of its pins
                   | the node is another than the one that gave the name   | and names given by another node
 
 The size that is pinned is `meta.pinrec.size`, else what the node knows of the old root; where neither is known, only
 emptiness and the node are compared.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -47,9 +48,11 @@ def shrunk(
         yield from _list_file(source, diff, marked=marked)
     for name, wants in desire.wants.items():
         policy = manifest.policies[name]
-        if diff.service.name in policy.uses:
-            for want in wants:
-                yield from _policy(policy, want, diff, sizes, marked=marked)
+        if diff.service.name not in policy.uses:
+            continue
+        yield from _fewer(policy, wants, diff, marked=marked)
+        for want in wants:
+            yield from _policy(policy, want, diff, sizes, marked=marked)
 
 
 # --- list files -------------------------------------------------------------------------------------------------
@@ -79,6 +82,27 @@ def _list_file(source: Source, diff: ServiceDiff, *, marked: bool) -> Iterator[S
 
 
 # --- policies ---------------------------------------------------------------------------------------------------
+
+
+def _fewer(policy: Policy, wants: Sequence[Want], diff: ServiceDiff, *, marked: bool) -> Iterator[Shrunk]:
+    """A policy that wants far fewer names than are here from it. A root that is kept is no name of its own."""
+    of_policy = {
+        p.name
+        for p in diff.listing.remotes
+        if p.owner is Owner.OURS
+        and p.meta.get(META_SOURCE) == policy.origin
+        and not any(stamp_of(w.name, p.name) is not None and p.name != w.name for w in wants)
+    }
+    if len(of_policy) > 1 and len(wants) < len(of_policy) * LEAST:
+        yield Shrunk(
+            source=policy.name,
+            which=lambda a: isinstance(a, Delete) and a.leaves and a.name in of_policy,
+            reason=f"{policy.origin} wants {len(wants)} names, and {len(of_policy)} here are from it",
+        )
+    elif not wants and not marked:
+        diff.notes.append(
+            f"{policy.origin} wants nothing, and without meta nobody knows what is from it here"
+        )
 
 
 def _policy(

@@ -2,10 +2,12 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from reconciler import __version__
 from reconciler.core.plan import Keep, Plan
 from reconciler.core.planning import Planned
-from reconciler.core.report import Report
+from reconciler.core.report import Report, ServiceReport
 from reconciler.engine.context import Context
 from reconciler.engine.lane import Lane
 from reconciler.engine.run import Run
@@ -37,6 +39,8 @@ async def run_apply(planned: Planned, ctx: Context, *, what: str = "apply") -> R
             for lane in lanes:
                 group.create_task(lane.work())
     finally:
+        run.hints.close()
+        await run.dialler.close(grace=_grace(run))
         report = _report(run)
         if ctx.journal is not None and plan.changes:
             counts = {r: report.count(r) for r in ("done", "waiting", "failed", "skipped", "moved")}
@@ -53,6 +57,23 @@ def _left_waiting(plan: Plan, service: str) -> list[Keep]:
     return [a for a in plan.actions if isinstance(a, Keep) and a.reason == "waiting" and a.service == service]
 
 
+def _grace(run: Run) -> float:
+    """Only where pins are left waiting it is worth a moment that their delegates are still being dialled."""
+    settings = run.ctx.settings
+    waits = settings.wait == "none" or any(o.result == "waiting" for o in run.outcomes)
+    return settings.dial_grace if waits else settings.dial_grace / 4
+
+
+def _of_service(run: Run, service: str) -> ServiceReport:
+    found = run.dialler.contacts(service)
+    return replace(
+        run.reports[service],
+        dialled=found.dialled,
+        connected=found.connected,
+        undialled=found.skipped,
+    )
+
+
 def _report(run: Run) -> Report:
     ctx = run.ctx
     order = {(a.service, a.name): i for i, a in enumerate(run.planned.plan.actions)}
@@ -64,7 +85,7 @@ def _report(run: Run) -> Report:
         started=f"{ctx.now:%Y-%m-%dT%H:%M:%SZ}",
         seconds=round(ctx.monotonic() - run.started, 3),
         outcomes=tuple(sorted(run.outcomes, key=lambda o: order.get((o.service, o.name), len(order)))),
-        services=tuple(run.reports[s] for s in run.planned.manifest.services if s in run.reports),
+        services=tuple(_of_service(run, s) for s in run.planned.manifest.services if s in run.reports),
         second_writer=tuple(sorted(run.second_writer)),
         interrupted=ctx.stop.is_set(),
     )

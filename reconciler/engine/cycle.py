@@ -12,6 +12,7 @@ from reconciler.core.desire import Desire, desire
 from reconciler.core.digest import digest
 from reconciler.core.globs import escape
 from reconciler.core.learned import with_learned
+from reconciler.core.local import LOCAL, with_local
 from reconciler.core.manifest import Adopt, Manifest
 from reconciler.core.model import Listing
 from reconciler.core.plan import Delete, Keep, Overrides
@@ -22,6 +23,7 @@ from reconciler.engine.apply import run_apply
 from reconciler.engine.context import Context, Settings
 from reconciler.engine.facts import gather, said, sizes
 from reconciler.engine.learning import learned as learned_of
+from reconciler.engine.local import unless_idle
 from reconciler.engine.observe import observe
 from reconciler.engine.saved import load_saved, made_at
 from reconciler.engine.sources import resolve_cids
@@ -62,6 +64,8 @@ async def make_plan(
     with _without_gc():
         if facts is None:
             facts = Facts() if overrides.destroy else await gather(manifest, ctx)
+        if LOCAL in ctx.services:
+            manifest = with_local(manifest)
         learned = _as_learned(manifest, ctx)
         planned = await _planned(learned, overrides, ctx, resolved, facts, listings or {}, named)
     _remember_leaving(planned, ctx)
@@ -85,6 +89,7 @@ async def _planned(
     wanted = desire(manifest, now=ctx.now, resolved=resolved, policies=said(manifest, facts))
     manifest = _taking_over(manifest, wanted)
     snapshot = await observe(manifest, wanted, ctx, listings)
+    manifest, wanted, snapshot = unless_idle(manifest, wanted, snapshot)
     stamp = Stamp(
         pinrec=__version__,
         id=ctx.new_id(),

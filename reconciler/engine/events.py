@@ -80,6 +80,15 @@ class Waiting(_Event, frozen=True, kw_only=True):
     seconds_left: float
 
 
+class Fetching(_Event, frozen=True, kw_only=True):
+    """The node is fetching a pin: blocks so far, and bytes, 0 where it does not say."""
+
+    service: str
+    cid: str
+    nodes: int
+    bytes: int
+
+
 class Done(_Event, frozen=True, kw_only=True, tag="outcome", omit_defaults=True):
     """An action has its final outcome, as in a report."""
 
@@ -121,7 +130,7 @@ class Failed(_Event, frozen=True, kw_only=True, tag="error"):
     exit_code: int
 
 
-Event = Version | Listing | Planned | Applying | Accepted | Waiting | Done | Note | Reported | Failed
+Event = Version | Listing | Planned | Applying | Accepted | Waiting | Fetching | Done | Note | Reported | Failed
 
 
 class Events:
@@ -196,6 +205,11 @@ class Events:
         self._write(Waiting(time=self._time(), pending=pending, seconds_left=round(seconds_left, 3)))
         if self._also is not None:
             self._also.waiting(pending, seconds_left)
+
+    def fetching(self, service: str, cid: str, nodes: int, size: int) -> None:
+        self._write(Fetching(time=self._time(), service=service, cid=cid, nodes=nodes, bytes=size))
+        if self._also is not None:
+            self._also.fetching(service, cid, nodes, size)
 
     def outcome(self, outcome: Outcome) -> None:
         self._write(Done(time=self._time(), **msgspec.structs.asdict(outcome)))

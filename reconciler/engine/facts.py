@@ -5,14 +5,18 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.core.desire import Desire
 from reconciler.core.errors import NodeError
+from reconciler.core.globs import Globs
 from reconciler.core.manifest import Manifest
-from reconciler.core.model import META_SIZE, PINNED, Snapshot
+from reconciler.core.model import META_SIZE, PINNED, PREFIX_ROOT, Snapshot
+from reconciler.core.ownership import listed_cid
 from reconciler.core.question import (
     Answer,
     Facts,
     Identity,
     KuboPolicies,
+    LocalPins,
     Missing,
+    NamedPins,
     NotKnown,
     Question,
     StatOf,
@@ -92,6 +96,16 @@ def _unsized(desire: Desire, snapshot: Snapshot) -> Iterable[str]:
     }
 
 
+async def _named(node: Node, match: str) -> LocalPins:
+    """The pins of that name; those that pinrec made are no source of anything."""
+    globs = Globs((match,))
+    found = []
+    async for pin in node.pins():
+        if pin.name and not pin.name.startswith(PREFIX_ROOT) and globs.match(pin.name) is not None:
+            found.append((pin.name, listed_cid(pin.cid)))  # noqa: PERF401  # an async generator in a condition
+    return LocalPins(tuple(sorted(found, key=lambda p: (p[0], p[1].canonical))))
+
+
 async def _answer(node: Node, question: Question) -> Answer:
     try:
         match question:
@@ -102,5 +116,9 @@ async def _answer(node: Node, question: Question) -> Answer:
                 return Missing(path) if stat is None else stat
             case KuboPolicies():
                 return await node.remote_services()
+            case NamedPins(match=match):
+                return await _named(node, match)
+            case _:
+                return NotKnown(why="nobody can answer this yet")
     except NodeError as error:
         return NotKnown(why=error.message, hint=error.hint)

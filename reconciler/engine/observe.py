@@ -9,6 +9,7 @@ from reconciler.core.manifest import Manifest, Service
 from reconciler.core.model import META_OWNER, Desired, Listing, Owner, PinStatus, Remote, Snapshot
 from reconciler.core.ownership import Rules, classifier
 from reconciler.engine.context import Context
+from reconciler.engine.learning import learn
 from reconciler.services.listing import sweep, workers
 
 
@@ -22,7 +23,9 @@ async def observe(
     seen = dict(listings or {})
     rules = Rules.of(manifest)
     tasks = {
-        name: asyncio.create_task(_listing(service, manifest.owner, rules, _relevant(desire, name), ctx))
+        name: asyncio.create_task(
+            _listing(service, manifest.owner, rules.at(name), _relevant(desire, name), ctx)
+        )
         for name, service in manifest.services.items()
         if name not in seen
     }
@@ -67,6 +70,9 @@ async def _listing(
             requests=client.requests - before,
         )
     ctx.progress.listing(service.name, seen, done=True)
+    for contradiction in swept.against:
+        tell = f"against the profile, {contradiction}: {contradiction.consequence} here from now on"
+        learn(ctx, service, contradiction.fact, contradiction.seen, tell=tell)
     mark_seen = any(r.owner is Owner.OURS and META_OWNER in r.meta for r in remotes)
     if ctx.journal is not None and swept.complete:
         ours = sum(r.owner is Owner.OURS for r in remotes)
@@ -81,4 +87,5 @@ async def _listing(
         requests=client.requests - before,
         clock_skew=swept.skew,
         mark_seen=mark_seen,
+        against=swept.against,
     )

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from reconciler.core.instant import SECOND, format_instant, parse_instant
 from reconciler.core.manifest import Service
 from reconciler.core.model import PINNING, QUEUED, STATUSES, PinStatus, Remote
-from reconciler.core.ownership import record
 from reconciler.engine.run import Run
 from reconciler.services.listing import sweep, workers
 from reconciler.services.protocol import Query
@@ -47,7 +46,10 @@ async def still_waiting(run: Run, service: Service, ids: set[str]) -> set[str] |
     obeyed = all(p.status in (QUEUED, PINNING) for p in page.results)
     if not obeyed or len(page.results) >= PAGE or page.count > len(page.results):
         return None
-    return ids & {p.requestid for p in page.results}
+    waiting = [p for p in page.results if p.requestid in ids]
+    for pin in waiting:
+        run.dialler.seen(service.name, pin)
+    return {p.requestid for p in waiting}
 
 
 async def _newest(run: Run, service: Service, ids: set[str]) -> dict[str, Remote]:
@@ -73,7 +75,4 @@ async def _listed(run: Run, service: Service, ids: set[str]) -> dict[str, Remote
 
 
 def _kept(run: Run, service: Service, ids: set[str], pins: Iterable[PinStatus]) -> dict[str, Remote]:
-    seen = {p.requestid: record(run.rules, p) for p in pins if p.requestid in ids}
-    for pin in seen.values():
-        run.evidence.record(service.name, pin, new=False)
-    return seen
+    return {p.requestid: run.saw(service.name, p) for p in pins if p.requestid in ids}

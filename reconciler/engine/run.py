@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Iterable
 
 from reconciler.core.errors import ServiceError
-from reconciler.core.model import PinKey, Remote
+from reconciler.core.model import PinKey, PinStatus, Remote
 from reconciler.core.ownership import Rules, record
 from reconciler.core.plan import ActionBase, Add, Change, Delete, Keep, PinRef, Replace, Retry
 from reconciler.core.planning import Planned
 from reconciler.core.report import Outcome, Result, ServiceReport
 from reconciler.engine.context import Context
+from reconciler.engine.dial import Dialler
 from reconciler.engine.evidence import Evidence, difference
+from reconciler.engine.hints import Hints
 from reconciler.engine.journal import Intent, Journal
 
 KIND = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete", Keep: "wait"}
@@ -25,6 +27,8 @@ class Run:
         self.id = run_id
         self.rules = Rules.of(planned.manifest)
         self.evidence = Evidence({name: d.listing.remotes for name, d in planned.diffs.items()})
+        self.hints = Hints(ctx, planned.manifest)
+        self.dialler = Dialler(ctx)
         self.started = ctx.monotonic()
         self.deadline = self.started + ctx.settings.timeout
         self.outcomes: list[Outcome] = []
@@ -48,9 +52,19 @@ class Run:
         if status is None:
             self.evidence.forget(service, requestid)
             return None
-        pin = record(self.rules, status)
+        return self.saw(service, status)
+
+    def saw(self, service: str, status: PinStatus) -> Remote:
+        """A pin that was just read: remembered as evidence, and its delegates are dialled while it waits."""
+        pin = self.record(service, status)
         self.evidence.record(service, pin, new=False)
+        if pin.mine:
+            self.dialler.seen(service, status)
         return pin
+
+    def record(self, service: str, status: PinStatus) -> Remote:
+        """A pin as it was read at a service, with its key name and owner."""
+        return record(self.rules.at(service), status)
 
     async def moved(self, service: str, then: PinRef) -> str:
         """What has changed of a pin since the plan was made; "" if nothing."""

@@ -11,8 +11,9 @@ from reconciler.core.errors import LostAnswerError, RejectedError, ServerFaultEr
 from reconciler.core.learned import CONTRADICTED, ID_IS_CID, SECOND_ADD, SEEN
 from reconciler.core.manifest import Service
 from reconciler.core.model import META_OWNER, Desired, Owner, PinRequest, PinStatus, Remote
-from reconciler.core.ownership import record
 from reconciler.core.plan import Change, PinRef
+from reconciler.engine.hints import without_origins
+from reconciler.engine.learning import learn
 from reconciler.engine.run import Run, why
 from reconciler.services.lookup import look_up
 
@@ -23,6 +24,7 @@ ATTEMPTS = 3
 async def send_add(run: Run, service: Service, action: Change, request: PinRequest) -> Remote:
     """POST /pins, at most once for each time that it is certain that nothing is there. Raises ServiceError."""
     client = run.ctx.services[service.name]
+    request = await run.hints.request(service, request)
     last: ServiceError | None = None
     for _ in range(ATTEMPTS):
         seq = await run.intent(action)
@@ -36,10 +38,15 @@ async def send_add(run: Run, service: Service, action: Change, request: PinReque
             if found is not None:
                 run.answered(seq, "found", requestid=found.requestid)
                 return _taken(run, service, found)
-            if not certain or not isinstance(error, LostAnswerError | ServerFaultError) or run.stopped:
+            refused = run.hints.refused(service, request, error)
+            again = refused or isinstance(error, LostAnswerError | ServerFaultError)
+            if not certain or not again or run.stopped:
                 raise
+            if refused:
+                request = without_origins(request)
             last = error
             continue
+        run.dialler.accepted(service.name, answer)
         _notice(run, service, answer)
         pin = _accepted(run, service, answer, request)
         run.answered(seq, "accepted", requestid=pin.requestid)
@@ -51,18 +58,25 @@ async def send_add(run: Run, service: Service, action: Change, request: PinReque
 async def send_replace(
     run: Run, service: Service, action: Change, target: PinRef, request: PinRequest
 ) -> Remote:
-    """POST /pins/{requestid}, once; then both ids are read. Raises ServiceError, also if the answer was untrue."""
+    """POST /pins/{requestid}, once; then both ids are read. Raises ServiceError, also if the answer was untrue.
+
+    Twice only where the service refused the origins, and both ids show that it did nothing.
+    """
     client = run.ctx.services[service.name]
+    request = await run.hints.request(service, request)
     seq = await run.intent(action, requestid=target.requestid)
     new_id = target.requestid
     try:
         answer = await client.replace(target.requestid, request)
         if answer is not None:
             new_id = answer.requestid
+            run.dialler.accepted(service.name, answer)
     except ServiceError as error:
         run.answered(seq, "lost" if error.maybe_done else "failed", why=why(error))
         if not error.maybe_done:
             raise
+        if run.hints.refused(service, request, error) and await _certainly_not(run, service, target, request):
+            return await send_replace(run, service, action, target, without_origins(request))
     wanted = parse(request.cid)
     now = await run.read(service.name, new_id)
     if now is None or now.cid != wanted:
@@ -90,7 +104,7 @@ def marks_kept(pin: Remote, request: PinRequest) -> bool:
 
 
 def _accepted(run: Run, service: Service, answer: PinStatus, request: PinRequest) -> Remote:
-    pin = record(run.rules, answer)
+    pin = run.record(service.name, answer)
     if pin.cid != parse(request.cid):
         raise ServiceError(
             f"{service.name} answered an add of {request.cid} with {answer.pin.cid}", service=service.name
@@ -110,16 +124,21 @@ def _notice(run: Run, service: Service, answer: PinStatus) -> None:
         diff.one = True
         told.append((ID_IS_CID, SEEN, "the requestid is the CID"))
     for fact, value, what in told:
-        run.ctx.progress.note(
-            service.name, f"against the profile, {what}: one pin per CID is assumed here from now on"
-        )
-        if run.ctx.journal is not None:
-            run.ctx.journal.learn(service.name, fact, value)
+        tell = f"against the profile, {what}: one pin per CID is assumed here from now on"
+        learn(run.ctx, service, fact, value, tell=tell)
 
 
 def _taken(run: Run, service: Service, pin: Remote) -> Remote:
     run.evidence.record(service.name, pin, new=True)
     return pin
+
+
+async def _certainly_not(run: Run, service: Service, target: PinRef, request: PinRequest) -> bool:
+    """Whether a replace that was refused did nothing: nothing new is there, and the pin is what it was."""
+    found, certain = await _find(run, service, request, patient=False)
+    if found is not None:
+        certain = found.requestid == target.requestid
+    return certain and not run.stopped and not await run.moved(service.name, target)
 
 
 async def _find(
@@ -147,11 +166,12 @@ def _made_by(run: Run, service: Service, pins: Iterable[PinStatus], request: Pin
     one = run.planned.diffs[service.name].one
     found = []
     for status in pins:
-        pin = record(run.rules, status)
+        pin = run.record(service.name, status)
         known = run.evidence.known(service.name, pin.requestid)
         same = pin.owner is Owner.OURS and pin.listed_name == request.name and pin.cid == parse(request.cid)
         if same and (not known or one):
             found.append(pin)
+            run.dialler.accepted(service.name, status)
     return max(found, key=lambda p: p.age, default=None)
 
 
@@ -166,7 +186,7 @@ async def in_the_way(
     name = request.name if isinstance(request.name, str) else None
     looked = await look_up(client, service.profile, wanted.cid, name)
     one = run.planned.diffs[service.name].one
-    pins = [record(run.rules, p) for p in looked.pins]
+    pins = [run.record(service.name, p) for p in looked.pins]
     same = [p for p in pins if p.cid == wanted.cid]
     mine = [p for p in same if p.mine and p.status != "failed" and (one or p.name == wanted.name)]
     if one and (foreign := [p for p in same if not p.mine]):

@@ -8,6 +8,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.core.wanting import Kind
-from reconciler.policies import mfs
+from reconciler.policies import local_pins, mfs
 
-KINDS: Final[Mapping[str, Kind]] = {"mfs": mfs}
+KINDS: Final[Mapping[str, Kind]] = {"local-pins": local_pins, "mfs": mfs}

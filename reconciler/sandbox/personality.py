@@ -47,7 +47,8 @@ class Personality(Struct, frozen=True, kw_only=True):
     requestid: Literal["uuid", "cid", "integer", "number", "base64"] = "uuid"
     #: "echoed": in the answer to the POST and never again.
     meta: Literal["kept", "dropped", "echoed"] = "kept"
-    origins: Literal["kept", "dropped"] = "kept"
+    #: "dropped": never shown. "refused": 400 INVALID_ORIGINS for whatever address is given.
+    origins: Literal["kept", "dropped", "refused"] = "kept"
     #: How much of a body is checked. "loose": null is as good as absent, and origins need no /p2p/.
     body_check: Literal["strict", "loose", "none"] = "strict"
     #: A POST without `cid`: refused, or 200 with an empty body and no effect.

@@ -97,7 +97,7 @@ QUIRKS: dict[str, Quirk] = {
         _choice("starts", "starts", "the status of a new pin", "lifecycle", "queued", "by-name"),
         _choice("requestid", "requestid", "what ids look like", "uuid", "cid", "integer", "number", "base64"),
         _choice("meta", "meta", "echoed: by the POST, and never again", "kept", "dropped", "echoed"),
-        _choice("origins", "origins", "whether origins are shown again", "kept", "dropped"),
+        _choice("origins", "origins", "what becomes of origins; refused: 400", "kept", "dropped", "refused"),
         _choice("body-check", "body_check", "how bodies are checked", "strict", "loose", "none"),
         _choice("no-cid", "no_cid", "a POST without a cid", "400", "200-empty"),
         _choice("strange-id", "strange_id", "a replace of an id that cannot be one: pins = 400, and pinned", "404",

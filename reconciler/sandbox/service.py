@@ -74,6 +74,7 @@ class Service:
     def add(self, account: int, pin: Pin | None) -> bytes:
         if pin is None:
             return self._without_cid()
+        self._check_origins(pin)
         with self._store.transaction():
             row = self._add(account, self._kept(pin), self._now())
             return self._written(row, pin)
@@ -85,6 +86,7 @@ class Service:
             raise FailureError(501, "NOT_IMPLEMENTED", "Pins cannot be replaced here")
         if pin is None:
             return self._without_cid()
+        self._check_origins(pin)
         if habits.strange_id == "pins":
             self._pin_strangely(account, requestid, pin)
         with self._store.transaction():
@@ -149,6 +151,10 @@ class Service:
         if self._habits.no_cid == "200-empty" or self._habits.body_check == "none":
             return b""
         raise bad_request("The body has no cid")
+
+    def _check_origins(self, pin: Pin) -> None:
+        if self._habits.origins == "refused" and pin.origins:
+            raise FailureError(400, "INVALID_ORIGINS", "An origin is no address that can be reached")
 
     def _check_id(self, requestid: str) -> None:
         try:

@@ -5,6 +5,7 @@ request what the policy promises; then it lets all become quiet and checks what 
 """
 
 import asyncio
+import contextlib
 import datetime
 import random
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
+
 from reconciler.core.cid import canonical, parse
 from reconciler.core.errors import NodeError, NotFoundError
 from reconciler.core.manifest import Limits, Manifest, SecretRef, Service
@@ -158,7 +160,11 @@ def manifest_of(
 
 
 def mfs(
-    *, mode: ReplaceMode = "auto", retain: Retain | None = None, pin_name: str = "policy/{peer_id}/mfs", **more: Any
+    *,
+    mode: ReplaceMode = "auto",
+    retain: Retain | None = None,
+    pin_name: str = "policy/{peer_id}/mfs",
+    **more: Any,
 ) -> Policy:
     return Policy(
         name="all-in-mfs",
@@ -198,8 +204,7 @@ async def cycle(
     )
     planned = await make_plan(manifest, overrides or Overrides(), ctx, resolved={})
     if planned.plan.changes:
-        import dataclasses
-        await run_apply(planned, dataclasses.replace(ctx, node=None))
+        await run_apply(planned, ctx)
     return planned.plan
 
 
@@ -290,10 +295,8 @@ class Rooted:
             for _ in range(self.rnd.randrange(60)):
                 await asyncio.sleep(0)
             task.cancel()
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            pass
 
     def _end(self, plan: Plan) -> list[Broken]:
         found = []
@@ -313,5 +316,3 @@ class Rooted:
 
 def play(seed: int, *, retain: Retain | None = None) -> list[Broken]:
     return asyncio.run(Rooted(seed, retain=retain).play())
-
-

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from reconciler.cli.options import Options
 from reconciler.cli.render.escape import clip, quoted, terminal
-from reconciler.cli.render.words import duration, plural
+from reconciler.cli.render.words import duration, plural, short_cid
 from reconciler.core.report import Outcome
 from reconciler.engine.progress import Progress, Silent
 
@@ -79,6 +79,10 @@ class Plain:
                 f"waiting for {plural(pending, 'pin')} to be pinned, for at most {duration(seconds_left)} more"
             )
 
+    def fetching(self, service: str, cid: str, nodes: int, size: int) -> None:
+        if self._due(f"fetch {cid}"):
+            self._write(f"{terminal(service)}: {_fetched(cid, nodes, size)}")
+
     def outcome(self, outcome: Outcome) -> None:
         self._done += 1
         if outcome.result not in ("done", "waiting") or self._verbose:
@@ -141,6 +145,10 @@ class Live:
         if "apply" in self._tasks:
             text = f"waiting for {plural(pending, 'pin')}, {duration(seconds_left)} at most"
             self._update("apply", text)
+
+    def fetching(self, service: str, cid: str, nodes: int, size: int) -> None:
+        if "apply" in self._tasks:
+            self._update("apply", f"{terminal(service)} {_fetched(cid, nodes, size)}")
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.result in ("failed", "moved"):
@@ -212,6 +220,11 @@ def _bars(stream: TextIO, color: bool) -> "RichProgress":
 def _line(outcome: Outcome) -> str:
     why = f": {terminal(clip(outcome.why))}" if outcome.why else ""
     return f"{terminal(outcome.service)}: {outcome.action} {quoted(outcome.name)} {outcome.result}{why}"
+
+
+def _fetched(cid: str, nodes: int, size: int) -> str:
+    amount = f", {size / 1e6:,.1f} MB" if size else ""
+    return f"fetching {short_cid(terminal(cid))}: {plural(nodes, 'block')}{amount}"
 
 
 def _left(done: int, total: int, elapsed: float) -> str:

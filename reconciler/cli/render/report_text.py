@@ -50,6 +50,8 @@ def _service(
         yield style(f"    stopped: {terminal(clip(facts.stopped))}", "bad")
     for note in facts.notes if facts else ():
         yield style(f"    {terminal(note)}", "dim")
+    if facts and (line := _delegates(facts, outcomes, verbose)):
+        yield style(f"    {terminal(line)}", "dim")
     done = 0
     width = min(max((cells(quoted(o.name)) for o in outcomes), default=0), 40)
     for outcome in sorted(outcomes, key=lambda o: (words.RESULT_ORDER.index(o.result), o.name)):
@@ -62,3 +64,15 @@ def _service(
         yield f"  {head}  {outcome.action:<7}  {pad(quoted(outcome.name), width)}  {cid}{why}"
     if done > MAX_DONE and not full:
         yield style(f"  … and {done - MAX_DONE:,} more done (--full shows all)", "dim")
+
+
+def _delegates(facts: ServiceReport, outcomes: list[Outcome], verbose: bool) -> str:
+    """How far the node could help; of interest without being asked for only where it could not and pins wait."""
+    if verbose and (facts.dialled or facts.undialled):
+        skipped = f"; {facts.undialled} more cannot be dialled" if facts.undialled else ""
+        return f"the node reached {facts.connected} of {words.plural(facts.dialled, 'delegate')}{skipped}"
+    if facts.dialled and not facts.connected and any(o.result == "waiting" for o in outcomes):
+        if facts.dialled == 1:
+            return f"the delegate of {facts.service} could not be reached by the node"
+        return f"none of the {facts.dialled} delegates of {facts.service} could be reached by the node"
+    return ""

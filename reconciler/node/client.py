@@ -1,0 +1,144 @@
+"""A Kubo node over its RPC API, 0.28 to 0.44: `protocol.Node`, and what moving content needs beyond it."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+
+from reconciler.core.cid import Cid
+from reconciler.core.question import Identity, KuboServices, Stat
+from reconciler.node import content, files, names, pins, settings, swarm, upload
+from reconciler.node.kubo import Kubo
+from reconciler.node.multipart import Part
+from reconciler.node.protocol import Entry, LocalPin, PinProgress
+from reconciler.node.settings import RepoStat
+from reconciler.node.swarm import Provider
+from reconciler.node.upload import STALL, Added, Imported, Layout
+from reconciler.transport.rpc import Rpc
+
+
+class KuboNode:
+    """Times are seconds, deadlines those of the manifest's `timeout` where none is given. Raises NodeError."""
+
+    def __init__(self, rpc: Rpc, *, timeout: float) -> None:
+        self._rpc = rpc
+        self._version = ""
+        #: The calls themselves, for the doctor.
+        self.kubo = Kubo(rpc, timeout=timeout)
+
+    @property
+    def where(self) -> str:
+        return self._rpc.where
+
+    @property
+    def requests(self) -> int:
+        return self._rpc.requests
+
+    async def identity(self) -> Identity:
+        return await swarm.identity(self.kubo)
+
+    async def version(self) -> str:
+        self._version = await swarm.version(self.kubo)
+        return self._version
+
+    async def connect(self, address: str, *, deadline: float | None = None) -> None:
+        await swarm.connect(self.kubo, address, deadline=deadline)
+
+    def find_providers(
+        self, cid: str, *, most: int = 20, deadline: float | None = None
+    ) -> AsyncIterator[Provider]:
+        return swarm.find_providers(self.kubo, cid, most=most, deadline=deadline)
+
+    # --- MFS ------------------------------------------------------------------------------------------------
+
+    async def stat(self, path: str, *, deadline: float | None = None) -> Stat | None:
+        return await files.stat(self.kubo, path, deadline=deadline)
+
+    async def flush(self, path: str = "/", *, deadline: float | None = None) -> str:
+        return await files.flush(self.kubo, path, deadline=deadline)
+
+    async def remove(self, path: str, *, deadline: float | None = None) -> bool:
+        return await files.remove(self.kubo, path, deadline=deadline)
+
+    # --- content by CID -------------------------------------------------------------------------------------
+
+    async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:
+        return await files.size_of(self.kubo, cid, deadline=deadline)
+
+    async def has(self, cid: str, *, deadline: float | None = None) -> bool:
+        return await content.has(self.kubo, cid, deadline=deadline)
+
+    def entries(
+        self, cid: str, *, offline: bool = False, kinds: bool = True, deadline: float | None = None
+    ) -> AsyncIterator[Entry]:
+        return content.entries(self.kubo, cid, offline=offline, kinds=kinds, deadline=deadline)
+
+    async def block_get(self, cid: str, *, offline: bool = False, deadline: float | None = None) -> bytes:
+        return await content.block_get(self.kubo, cid, offline=offline, deadline=deadline)
+
+    def cat(
+        self,
+        cid: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        offline: bool = False,
+        stall: float | None = None,
+    ) -> AsyncIterator[bytes]:
+        return content.cat(self.kubo, cid, offset=offset, length=length, offline=offline, stall=stall)
+
+    async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:
+        return await names.resolve_name(self.kubo, path, fresh=fresh, deadline=deadline)
+
+    async def add(
+        self,
+        parts: Iterable[Part],
+        *,
+        layout: Layout | None = None,
+        pin: bool = False,
+        only_hash: bool = False,
+        to_files: str = "",
+        expected: str = "",
+        stall: float = STALL,
+    ) -> tuple[Added, ...]:
+        return await upload.add(
+            self.kubo,
+            parts,
+            layout=layout or Layout(),
+            pin=pin,
+            only_hash=only_hash,
+            to_files=to_files,
+            expected=expected,
+            stall=stall,
+        )
+
+    async def import_car(
+        self, data: AsyncIterable[bytes], *, pin_roots: bool = False, stall: float = STALL
+    ) -> Imported:
+        return await upload.import_car(self.kubo, data, pin_roots=pin_roots, stall=stall)
+
+    # --- pins -----------------------------------------------------------------------------------------------
+
+    async def pin(self, cid: str, *, name: str, stall: float = 60.0) -> None:
+        async for _ in pins.pinning(self.kubo, cid, name=name, stall=stall):
+            pass
+
+    def pinning(self, cid: str, *, name: str, stall: float = 60.0) -> AsyncIterator[PinProgress]:
+        return pins.pinning(self.kubo, cid, name=name, stall=stall)
+
+    async def unpin(self, cid: str) -> bool:
+        return await pins.unpin(self.kubo, cid)
+
+    def pins(self, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:
+        return pins.pins(self.kubo, kind=kind)
+
+    async def pinned(self, cid: str) -> LocalPin | None:
+        return await pins.pinned(self.kubo, cid, version=self._version or await self.version())
+
+    # --- the node's own settings ----------------------------------------------------------------------------
+
+    async def config(self) -> settings.Config:
+        return await settings.config(self.kubo)
+
+    async def remote_services(self) -> KuboServices:
+        return (await self.config()).services()
+
+    async def repo_stat(self, *, count: bool = False, deadline: float | None = None) -> RepoStat:
+        return await settings.repo_stat(self.kubo, count=count, deadline=deadline)
