@@ -364,10 +364,15 @@ MARK = "<!-- Written from schemas/manifest.schema.json: UPDATE=1 pytest tests/te
 #: Section, and where in the schema it stands.
 SECTIONS = (
     ("The manifest", ()),
+    ("node", ("definitions", "node")),
     ("services.NAME", ("definitions", "service")),
     ("services.NAME.key", ("definitions", "key")),
     ("services.NAME.limits", ("definitions", "limits")),
     ("services.NAME.profile", ("definitions", "profile")),
+    ("services.NAME.policies: a policy's settings there", ("definitions", "use")),
+    ("policies", ("definitions", "policies")),
+    ("policies.NAME", ("definitions", "policy")),
+    ("policies.NAME: kind mfs", ("definitions", "policy-mfs")),
     ("defaults", ("properties", "defaults")),
     ("pins: one pin", ("definitions", "pin")),
     ("pins: cid", ("definitions", "pin", "properties", "cid")),

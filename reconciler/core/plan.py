@@ -63,6 +63,8 @@ class ActionBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="action"
     origin: str = ""
     #: How a CID came that is not written in the manifest: "env: SITE_CID", "file: dist.cid"; else "".
     whence: str = ""
+    #: Bytes of the whole DAG that is to be pinned, where somebody knows.
+    size: int | None = None
 
     @property
     def key(self) -> tuple[str, str]:

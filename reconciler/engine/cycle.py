@@ -25,7 +25,9 @@ from reconciler.engine.facts import gather, said, sizes
 from reconciler.engine.learning import learned as learned_of
 from reconciler.engine.local import unless_idle
 from reconciler.engine.observe import observe
+from reconciler.engine.paths import lead
 from reconciler.engine.saved import load_saved, made_at
+from reconciler.engine.sizing import with_sizes
 from reconciler.engine.sources import resolve_cids
 
 __all__ = [
@@ -68,6 +70,8 @@ async def make_plan(
             manifest = with_local(manifest)
         learned = _as_learned(manifest, ctx)
         planned = await _planned(learned, overrides, ctx, resolved, facts, listings or {}, named)
+    if ctx.node is not None:
+        planned = await with_sizes(planned, ctx)
     _remember_leaving(planned, ctx)
     if missing := _no_longer_declared(manifest, ctx):
         planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
@@ -86,7 +90,10 @@ async def _planned(
     number = digest(manifest, resolved)
     if overrides.destroy:
         manifest = replace(manifest, entries=[], sources=(), policies={})
-    wanted = desire(manifest, now=ctx.now, resolved=resolved, policies=said(manifest, facts))
+    led = await lead(manifest, ctx, resolved=resolved, facts=facts)
+    wanted = desire(
+        manifest, now=ctx.now, resolved=led.cids, policies=said(manifest, facts), nowhere=led.nowhere
+    )
     manifest = _taking_over(manifest, wanted)
     snapshot = await observe(manifest, wanted, ctx, listings)
     manifest, wanted, snapshot = unless_idle(manifest, wanted, snapshot)
@@ -96,7 +103,7 @@ async def _planned(
         # To the microsecond: a run that ended in the same second has not "changed these keys since".
         created=f"{ctx.now:%Y-%m-%dT%H:%M:%S.%fZ}",
         digest=number,
-        resolved=dict(resolved),
+        resolved=dict(led.cids),
         now=ctx.now,
         leaving=ctx.journal.leaving(manifest.owner) if ctx.journal is not None else None,
         sizes=await sizes(wanted, snapshot, ctx),

@@ -36,9 +36,9 @@ def with_node(
 def unless_idle(
     manifest: Manifest, desire: Desire, snapshot: Snapshot
 ) -> tuple[Manifest, Desire, Snapshot]:
-    """Without the node, where it cannot be reached and nothing is wanted of it."""
+    """Without the node, where nothing is wanted of it and nothing of ours is seen there."""
     listing = snapshot.listings.get(LOCAL)
-    if listing is None or listing.reachable or desire.by_service[LOCAL]:
+    if listing is None or desire.by_service[LOCAL] or any(p.mine for p in listing.remotes):
         return manifest, desire, snapshot
     rest = replace(
         desire,

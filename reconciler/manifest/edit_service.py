@@ -1,19 +1,16 @@
 """Changes to `services:` of a manifest that a command makes, in the file where the service stands."""
 
-from collections.abc import Mapping
-from typing import Any  # a YAML value is whatever was written
-
 from reconciler.core.errors import UsageError
 from reconciler.core.manifest import Manifest, Service
 from reconciler.manifest.change import change_yaml
 from reconciler.manifest.edit import known_service, services_of
 from reconciler.manifest.loader import load
-from reconciler.manifest.problems import shown
+from reconciler.manifest.problems import Raw, shown
 from reconciler.manifest.read import load_manifest
 from reconciler.manifest.splice import Yaml
 
 
-def add_service(path: str, name: str, raw: Mapping[str, Any], *, check_only: bool = False) -> Manifest:
+def add_service(path: str, name: str, raw: Raw, *, check_only: bool = False) -> Manifest:
     """Declare a service. Raises UsageError if there is one of that name, ManifestError if it is wrong.
 
     With `check_only` nothing is written.
@@ -43,6 +40,13 @@ def remove_service(path: str, name: str) -> Manifest:
             "`state: retiring` moves what only it holds to the others",
         )
 
+    policies = [p.name for p in manifest.policies.values() if name in p.uses]
+    if policies:
+        raise UsageError(
+            f"{name} holds the pins of {', '.join(policies)}",
+            hint=f"take `policies:` out of {name} first, and apply: what is left behind there is nobody's",
+        )
+
     def change(yaml: Yaml) -> None:
         defaults = (yaml.value.get("defaults") or {}).get("services")
         names = defaults.get("of", []) if isinstance(defaults, dict) else defaults or []
@@ -53,7 +57,7 @@ def remove_service(path: str, name: str) -> Manifest:
     return change_yaml(path, service.file, change, manifest)
 
 
-def set_key(path: str, name: str, raw: Mapping[str, Any]) -> Manifest:
+def set_key(path: str, name: str, raw: Raw) -> Manifest:
     """Let a service find its key elsewhere. `raw` is as in a manifest: {env: NAME}, …"""
     manifest = load_manifest(path)
     service = known_service(manifest, name)
@@ -62,7 +66,7 @@ def set_key(path: str, name: str, raw: Mapping[str, Any]) -> Manifest:
     )
 
 
-def written(service: Service) -> Mapping[str, Any]:
+def written(service: Service) -> Raw:
     """A service as it is written in its file. Raises UsageError if that has changed meanwhile."""
     with open(service.file, encoding="utf-8-sig") as file:
         services = load(file.read()).value.get("services") or {}

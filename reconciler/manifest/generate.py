@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any  # a YAML value is whatever was written
 
 from msgspec import Struct
 
 from reconciler.core.takeover import LeftOut, Takeover, Wanted
 from reconciler.manifest.compose import flow, scalar
+from reconciler.manifest.problems import Raw
 
 #: Pins on the same services above which they go into a list file.
 MAX_INLINE = 200
@@ -26,7 +26,7 @@ def generate(
     found: Takeover,
     *,
     owner: str,
-    services: Mapping[str, Mapping[str, Any]],
+    services: Mapping[str, Raw],
     source: str,
     previous: tuple[str, ...] = (),
     stem: str = "",

@@ -18,6 +18,11 @@ class Names:
         self._limit = MAX_NAME_BYTES - len(f"{PREFIX_ROOT}{owner}/")
         self._ignore = ignore
 
+    @property
+    def limit(self) -> int:
+        """Bytes that a name may have."""
+        return self._limit
+
     def check(self, name: str) -> tuple[str, str] | None:
         """What is wrong with `name` and the likely fix, or None."""
         if not (

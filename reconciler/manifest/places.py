@@ -29,6 +29,8 @@ def locate(text: str, paths: set[Path], *, pure: bool = False) -> dict[Path, Pla
     found: dict[Path, Place] = {}
     for path, place in _walk(text, pure, wanted):
         found.setdefault(path, place)
+        if len(found) == len(wanted):
+            break
     places: dict[Path, Place] = {}
     for path in paths:
         near = path

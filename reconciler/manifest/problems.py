@@ -1,7 +1,7 @@
 """All that is wrong, gathered while reading goes on, and given its place at the end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any  # a YAML value is whatever was written
 
 from msgspec import Struct
@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.manifest.places import Path, Place, locate
 
+#: A mapping as it is written in YAML.
+Raw = Mapping[str, Any]
 #: So many are shown; the rest is counted.
 MAX_SHOWN = 100
 
@@ -17,7 +19,7 @@ MAX_SHOWN = 100
 class Document(Struct, kw_only=True):
     """One YAML file. `file` is what messages call it, `base` the directory that its paths are relative to.
 
-    `pin_lines` and `service_lines` hold the line of each item of `pins` and `services`.
+    `pin_lines`, `service_lines` and `policy_lines` hold the line of each item of `pins`, `services` and `policies`.
     """
 
     file: str
@@ -26,6 +28,7 @@ class Document(Struct, kw_only=True):
     value: dict[str, Any]
     pin_lines: Sequence[int]
     service_lines: Sequence[int]
+    policy_lines: Sequence[int] = ()
     pure: bool = False
 
 

@@ -2,7 +2,8 @@
 
 1. **read** the file and those it includes (`loader`)
 2. **check** each against the schema (`schema`, `wording`)
-3. **build** services, then entries, checking as they gather (`services`, `pins`, `entries`, `lists`)
+3. **build** the node, services, policies, then entries, checking as they gather (`node`, `services`, `policies`,
+   `pins`, `entries`, `lists`, `pin_names`)
 
 Problems are gathered through all three, and raised together.
 """
@@ -13,13 +14,28 @@ from typing import Any, TextIO  # Any: a YAML value is whatever was written
 
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.globs import Globs
-from reconciler.core.manifest import Adopt, Entry, GuardLimits, Manifest, Note, Percent, Replicas, Service
+from reconciler.core.manifest import (
+    Adopt,
+    Entry,
+    GuardLimits,
+    Manifest,
+    Node,
+    Note,
+    Percent,
+    Replicas,
+    Service,
+)
+from reconciler.core.policy import Policy
+from reconciler.manifest.durations import seconds
 from reconciler.manifest.entries import Entries
 from reconciler.manifest.events import YamlSyntaxError
 from reconciler.manifest.loader import Loaded, load
 from reconciler.manifest.names import Names
+from reconciler.manifest.node import build_node
+from reconciler.manifest.pin_names import PinNames
 from reconciler.manifest.pins import Pins
 from reconciler.manifest.places import locate
+from reconciler.manifest.policies import Use, build_policies, declared_policies, unused, uses_of
 from reconciler.manifest.problems import Document, Problems, shown
 from reconciler.manifest.schema import errors
 from reconciler.manifest.services import build_service
@@ -49,6 +65,8 @@ class _Reading:
         self.documents: list[Document] = []
         self.bad: list[set[tuple[str | int, ...]]] = []
         self.seen: dict[str, str] = {}
+        #: The policies that services name.
+        self.uses: list[Use] = []
         #: Something that was to be read was not.
         self.unsure = False
 
@@ -69,10 +87,17 @@ class _Reading:
         for i in range(len(self.documents)):
             for key in _LISTS:
                 lists[key] += self._good(i, key, ())
-        entries = Entries(Names(owner, Globs(lists["ignore"])))
+        names = Names(owner, Globs(lists["ignore"]))
+        entries = Entries(names)
         pins = self._pins(entries, services, known)
+        node, policies = self._policies(names, entries.all)
         self.problems.raise_if_any()
-        notes = (*pins.notes, *entries.notes(), *_unused(services, entries.all))
+        notes = (
+            *pins.notes,
+            *entries.notes(),
+            *_idle(services, entries.all, policies),
+            *unused(policies),
+        )
         return Manifest(
             owner=owner,
             previous_owners=previous,
@@ -84,6 +109,8 @@ class _Reading:
             protected=tuple(lists["protected"]),
             unprotect=tuple(lists["unprotect"]),
             guards=_guards(main.value.get("guards", {})),
+            node=node,
+            policies=policies,
             notes=notes,
             path=file,
         )
@@ -124,6 +151,7 @@ class _Reading:
             value=loaded.value,
             pin_lines=_lines(loaded, "pins", text),
             service_lines=_lines(loaded, "services", text),
+            policy_lines=_lines(loaded, "policies", text),
             pure=loaded.pure,
         )
         bad: set[tuple[str | int, ...]] = set()
@@ -214,7 +242,47 @@ class _Reading:
                         at_key=True,
                     )
                 services[name] = service
+                self.uses += uses_of(name, raw, document=document, line=service.line, problems=self.problems)
         return services, list(declared)
+
+    def _node(self) -> Node | None:
+        found: list[tuple[int, int]] = []
+        for i, document in enumerate(self.documents):
+            if "node" not in document.value:
+                continue
+            line = locate(document.text, {("node",)}, pure=document.pure)[("node",)].key_line
+            if found:
+                first, at = found[0]
+                self.problems.at(
+                    document,
+                    ("node",),
+                    f"the node is declared at {self.documents[first].file}:{at} too",
+                    hint="a manifest has one node",
+                    at_key=True,
+                )
+            found.append((i, line))
+        if not found:
+            return None
+        index, line = found[0]
+        if self._is_bad(index, "node"):
+            self.unsure = True
+            return None
+        document = self.documents[index]
+        node = build_node(
+            document.value["node"], document=document, line=line, environ=os.environ, problems=self.problems
+        )
+        self.unsure = self.unsure or node is None
+        return node
+
+    def _policies(self, names: Names, entries: list[Entry]) -> tuple[Node | None, dict[str, Policy]]:
+        node = self._node()
+        self.unsure = self.unsure or any(
+            not isinstance(d.value.get("policies", {}), dict) for d in self.documents
+        )
+        declared = declared_policies(self.documents, self.bad, self.problems)
+        policies = build_policies(declared, self.uses, node=node, unsure=self.unsure, problems=self.problems)
+        PinNames(policies, declared, self.uses, node=node, problems=self.problems).check(names, entries)
+        return node, policies
 
     def _pins(self, entries: Entries, services: dict[str, Service], known: list[str]) -> Pins:
         defaults = self._good(0, "defaults", {})
@@ -271,24 +339,17 @@ def _guards(raw: dict[str, Any]) -> GuardLimits:
     return GuardLimits(
         max_deletes=amount(raw.get("maxDeletes")),
         max_replaces=amount(raw.get("maxReplaces")),
-        delete_grace=_grace(raw.get("deleteGrace", 0)),
+        delete_grace=seconds(raw.get("deleteGrace", 0)),
     )
 
 
-def _grace(value: str | int) -> float:
-    """`30min`, `24h`, `7d` in seconds."""
-    if not isinstance(value, str):
-        return float(value)
-    unit = next(u for u in ("min", "h", "d") if value.endswith(u))
-    return float(value.removesuffix(unit)) * {"min": 60.0, "h": 3600.0, "d": 86400.0}[unit]
-
-
-def _unused(services: dict[str, Service], entries: list[Entry]) -> list[Note]:
+def _idle(services: dict[str, Service], entries: list[Entry], policies: Mapping[str, Policy]) -> list[Note]:
     """A service that nothing is wanted on, in a manifest that wants something."""
-    if not entries:
-        return []
     specs = {id(e.spec): e.spec for e in entries}
     used = {s for spec in specs.values() for s in _names(spec.services)}
+    used.update(s for policy in policies.values() for s in policy.uses)
+    if not used:
+        return []
     return [
         Note(file=s.file, line=s.line, message=f"no pin is wanted on the service {name}")
         for name, s in services.items()

@@ -35,6 +35,13 @@ def schema_text() -> str:
 
 
 @cache
+def definitions() -> dict[str, Any]:
+    """What the schema of the manifest defines for its parts, by name."""
+    defined: dict[str, Any] = json.loads(schema_text())["definitions"]
+    return defined
+
+
+@cache
 def validator() -> "Draft7Validator":
     """jsonschema's own, over the published schema and nothing else."""
     from jsonschema import Draft7Validator

@@ -9,9 +9,9 @@ from reconciler.core.endpoint import EndpointError, needs_insecure, normalise
 from reconciler.core.manifest import Limits, Rate, SecretRef, Service
 from reconciler.core.presets import PRESETS, Preset, default_ownership
 from reconciler.core.profile import PROFILES, Profile
+from reconciler.manifest.durations import UNITS, seconds
 from reconciler.manifest.problems import Document, Problems
 
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 #: Field of `Profile` by its name in a manifest.
 _PROFILE_FIELDS = {f.encode_name: f.name for f in msgspec.structs.fields(Profile)}
 
@@ -47,7 +47,7 @@ def build_service(
     return Service(
         name=name,
         endpoint=endpoint,
-        key=_key(raw["key"], document.base),
+        key=secret_ref(raw["key"], document.base),
         profile=profile,
         limits=_limits(raw.get("limits", {}), preset.limits),
         ownership=raw.get("ownership", "prefix" if meta_dropped else preset.ownership),
@@ -66,7 +66,8 @@ def resolve_path(path: str, base: str) -> str:
     return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
 
 
-def _key(raw: dict[str, Any], base: str) -> SecretRef:
+def secret_ref(raw: dict[str, Any], base: str) -> SecretRef:
+    """What stands under `key:` or `token:`."""
     [(kind, value)] = raw.items()
     match kind:
         case "file":
@@ -107,18 +108,11 @@ def _limits(raw: dict[str, Any], preset: Limits) -> Limits:
     if "concurrency" in raw:
         changes["concurrency"] = int(raw["concurrency"])
     if "timeout" in raw:
-        changes["timeout"] = _seconds(raw["timeout"])
+        changes["timeout"] = seconds(raw["timeout"])
     return msgspec.structs.replace(preset, **changes)
 
 
 def parse_rate(text: str) -> Rate:
     """`10/s`, `60/min`, `1000/h`."""
     count, _, unit = text.partition("/")
-    return Rate(float(count), _SECONDS[unit])
-
-
-def _seconds(value: str | float) -> float:
-    if not isinstance(value, str):
-        return float(value)
-    unit = "min" if value.endswith("min") else "s"
-    return float(value.removesuffix(unit)) * _SECONDS[unit]
+    return Rate(float(count), UNITS[unit])

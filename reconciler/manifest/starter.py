@@ -16,6 +16,9 @@ version: 1
 # deleted, so keep it as it is, and choose another in every other manifest.
 name: {owner}
 
+# A Kubo node, for policies: a URL, a multiaddr or a file. `node: {{}}` is the one that $IPFS_PATH/api names.
+# node: {{api: "http://127.0.0.1:5001"}}
+
 services:
   # Each service by a name of your choice. A preset knows the endpoint, the limits and the habits of a service:
   # pinata, filebase, 4everland, ipfs-cluster, helia, functionland, sandbox.
@@ -26,11 +29,16 @@ services:
   # pinata:
   #   preset: pinata
   #   key: {{env: PINATA_JWT}}            # or {{file: ~/.config/pinrec/pinata.token}}, command, keyring
+  #   policies: [all-in-mfs, photos]    # what these follow is pinned here, beside what `pins` lists
   # cluster:
   #   preset: ipfs-cluster
   #   endpoint: http://127.0.0.1:9097
   #   key: {{file: ~/.config/pinrec/cluster.token}}
   #   limits: {{requests: 10/s, concurrency: 16}}
+
+# What keeps pins up to date by itself. all-in-mfs, the whole of the node's MFS, is built in.
+# policies:
+#   photos: {{kind: mfs, path: /photos, retain: 3}}
 
 defaults:
   services: [local]

@@ -39,7 +39,7 @@ class Wording(Struct, kw_only=True):
 
 
 def wordings(error: "ValidationError") -> Iterator[Wording]:
-    """One or more problems for one error of jsonschema, none of which shows a value below `services`.
+    """One or more problems for one error of jsonschema, none of which shows a value below `services` or `node`.
 
     A token that was written into the manifest by mistake must not go on into a log from here.
     """
@@ -48,7 +48,7 @@ def wordings(error: "ValidationError") -> Iterator[Wording]:
     keyword = str(error.validator)
     value: Any = error.validator_value
     instance: Any = error.instance
-    secret = path[:1] == ("services",)
+    secret = path[:1] in (("services",), ("node",))
     if keyword == "additionalProperties":
         yield from _unknown_keys(path, schema, instance, secret=secret)
         return

@@ -5,6 +5,7 @@ What needs the node is then unknown, and what does not goes on.
 
 from collections.abc import AsyncIterator
 
+from reconciler.core.cid import Cid
 from reconciler.core.errors import NodeError
 from reconciler.core.question import Identity, KuboServices, Stat
 from reconciler.node.protocol import Entry, LocalPin, PinProgress
@@ -41,6 +42,9 @@ class AbsentNode:
     async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:  # noqa: ARG002 (the seam's)
         raise self._error()
 
+    async def free(self, *, deadline: float | None = None) -> int | None:  # noqa: ARG002 (the seam's)
+        raise self._error()
+
     async def has(self, cid: str, *, deadline: float | None = None) -> bool:  # noqa: ARG002 (the seam's)
         raise self._error()
 
@@ -66,6 +70,9 @@ class AbsentNode:
         raise self._error()
 
     async def pinned(self, cid: str) -> LocalPin | None:  # noqa: ARG002 (the seam's)
+        raise self._error()
+
+    async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:  # noqa: ARG002 (the seam's)
         raise self._error()
 
     def entries(self, cid: str) -> AsyncIterator[Entry]:  # noqa: ARG002 (the seam's)

@@ -65,6 +65,9 @@ class KuboNode:
     async def has(self, cid: str, *, deadline: float | None = None) -> bool:
         return await content.has(self.kubo, cid, deadline=deadline)
 
+    async def is_whole(self, cid: str, *, deadline: float | None = None) -> bool:
+        return await content.is_whole(self.kubo, cid, deadline=deadline)
+
     def entries(
         self, cid: str, *, offline: bool = False, kinds: bool = True, deadline: float | None = None
     ) -> AsyncIterator[Entry]:
@@ -139,6 +142,10 @@ class KuboNode:
 
     async def remote_services(self) -> KuboServices:
         return (await self.config()).services()
+
+    async def free(self, *, deadline: float | None = None) -> int | None:
+        repo = await self.repo_stat(deadline=deadline)
+        return repo.maximum - repo.size if repo.maximum > 0 else None
 
     async def repo_stat(self, *, count: bool = False, deadline: float | None = None) -> RepoStat:
         return await settings.repo_stat(self.kubo, count=count, deadline=deadline)

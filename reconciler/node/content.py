@@ -23,6 +23,10 @@ class _Block(Struct, rename="pascal"):
     size: int = 0
 
 
+class _Local(Struct, rename="pascal"):
+    local: bool = False
+
+
 class _Link(Struct, rename="pascal"):
     name: str = ""
     hash: str = ""
@@ -47,6 +51,17 @@ async def has(kubo: Kubo, cid: str, *, deadline: float | None = None) -> bool:
             return False
         raise
     return True
+
+
+async def is_whole(kubo: Kubo, cid: str, *, deadline: float | None = None) -> bool:
+    """Whether all of a DAG is in the local store. The node reads every block of it: only for small ones."""
+    try:
+        query = args(path_of(cid), with_local=True, offline=True)
+        return (await kubo.json("files/stat", query, _Local, deadline=deadline)).local
+    except NodeError as error:
+        if not_here(error):
+            return False
+        raise
 
 
 async def entries(

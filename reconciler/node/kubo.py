@@ -122,7 +122,9 @@ class Kubo:
     def _check(self, command: str, answer: RpcAnswer) -> None:
         if answer.status == 200:
             if answer.error:
-                raise self.error(command, answer.error, status=200)
+                # `files/rm` says in the body which, and in the trailer that.
+                told = _line_of_failure(answer.body)
+                raise self.error(command, f"{told}: {answer.error}" if told else answer.error, status=200)
             if not answer.body and not answer.content_type:
                 raise self.error(
                     command, "an answer without content: the node did not run the command", status=200

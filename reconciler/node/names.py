@@ -19,6 +19,10 @@ async def resolve_name(kubo: Kubo, path: str, *, fresh: bool = False, deadline: 
     """
     if path.startswith("/ipns/"):
         query = args(path, nocache=fresh)
+        # Kubo collects records for a minute, or until it has 16 of them, which few names ever have: with less time it
+        # would give up empty-handed, with the right record in its hands.
+        limit = kubo.timeout if deadline is None else deadline
+        query = [*query, ("dht-timeout", f"{max(1, round(500 * limit))}ms")]
         path = (await kubo.json("name/resolve", query, _Path, deadline=deadline)).path
     # A name alone leads to /ipfs/<cid>, for which nobody needs to be asked any more.
     command = "name/resolve"

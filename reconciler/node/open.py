@@ -25,9 +25,10 @@ async def open_node(spec: NodeSpec, *, environ: Mapping[str, str]) -> AsyncItera
     """
     token = resolve(spec.token, environ=environ, what="the token of the node") if spec.token else None
     url = spec.api or await asyncio.to_thread(_from_file, spec.api_file)
-    if needs_insecure(url) and not spec.insecure:
+    if token and needs_insecure(url) and not spec.insecure:
         raise NodeError(
-            f"the node at {url}: plain http to a host that is not on this machine or a private network",
+            f"the node at {url}: plain http to a host that is not on this machine or a private network: the token "
+            "could be read on the way",
             hint="use https, or say insecure: true under node:",
         )
     async with Rpc(url=url, token=token, timeout=spec.timeout, environ=environ) as rpc:

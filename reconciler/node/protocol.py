@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
 
 
@@ -60,6 +61,10 @@ class Node(Protocol):
         """Cumulative size of a DAG whose root is here, without asking the network; None if the root is not here."""
         ...
 
+    async def free(self, *, deadline: float | None = None) -> int | None:
+        """Bytes left below the node's StorageMax; None if it has none."""
+        ...
+
     async def has(self, cid: str, *, deadline: float | None = None) -> bool:
         """Whether the block is in the local store. Never asks the network."""
         ...
@@ -95,6 +100,11 @@ class Node(Protocol):
 
     async def pinned(self, cid: str) -> LocalPin | None:
         """The recursive pin of a CID, if there is one."""
+        ...
+
+    async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:
+        """What `/ipns/<name>[/path]` or `/ipfs/<cid>[/path]` leads to now. `fresh` asks the network where the node
+        remembers an answer."""
         ...
 
     def entries(self, cid: str) -> AsyncIterator[Entry]:

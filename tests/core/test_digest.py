@@ -12,6 +12,7 @@ from reconciler.core.manifest import (
     GuardLimits,
     Limits,
     Manifest,
+    Node,
     Note,
     Percent,
     Rate,
@@ -20,6 +21,7 @@ from reconciler.core.manifest import (
     Service,
     Spec,
 )
+from reconciler.core.policy import Policy, PolicyUse, Retain
 from reconciler.core.profile import PROFILES
 
 V0 = "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"
@@ -35,6 +37,13 @@ BASE = Manifest(
     services={"a": SERVICE, "b": msgspec.structs.replace(SERVICE, name="b", endpoint="https://b.example")},
     entries=[Entry("one", parse(V0), SPEC, 10), Entry("two", REF, SPEC, 11)],
     adopt=(Adopt(match="x"), Adopt(match="y")),
+)
+POLICY = Policy(
+    name="photos",
+    kind="mfs",
+    settings={"path": "/photos"},
+    pin_name="x",
+    uses={"a": PolicyUse(), "b": PolicyUse()},
 )
 RESOLVED = {"env: SITE_CID": "bafkqaaa"}
 
@@ -55,7 +64,13 @@ def spec(**changes: object) -> Manifest:
     return entry(spec=msgspec.structs.replace(SPEC, **changes))
 
 
+def policy(**changes: object) -> Manifest:
+    return change(policies={"photos": msgspec.structs.replace(POLICY, **changes)})
+
+
 SAME = {
+    "how a node is reached": change(node=Node(api="http://127.0.0.1:5001", timeout=5)),
+    "a policy that nothing uses": policy(uses={}),
     "another spelling": entry(cid=parse(V1)),
     "another line": entry(line=99),
     "another file": spec(file="other.yaml"),
@@ -96,6 +111,28 @@ OTHER = {
     "unprotect": change(unprotect=("x",)),
     "guards": change(guards=GuardLimits(max_deletes=10)),
     "guards in percent": change(guards=GuardLimits(max_deletes=Percent(10.0))),
+    "the node that is believed": change(node=Node(peer_id="12D3KooW")),
+    "a policy": policy(),
+    "a policy of another name": change(policies={"p": msgspec.structs.replace(POLICY, name="p")}),
+    "a policy's kind": policy(kind="ipns"),
+    "a policy's settings": policy(settings={"path": "/"}),
+    "a policy's pin name": policy(pin_name="y"),
+    "a policy's repinInterval": policy(repin_interval=1.0),
+    "a policy's settle": policy(settle=1.0),
+    "a policy that is off": policy(enabled=False),
+    "a policy's replace": policy(replace="safe"),
+    "a number of roots": policy(retain=Retain(count=3)),
+    "an age of roots": policy(retain=Retain(age=3.0)),
+    "a policy's protect": policy(protect=True),
+    "a policy that is local too": policy(local=True),
+    "a pin that is local too": spec(local=True),
+    "a policy's meta": policy(meta={"a": "b"}),
+    "a policy on fewer services": policy(uses={"a": PolicyUse()}),
+    "a policy's interval at a service": policy(uses={"a": PolicyUse(repin_interval=1.0), "b": PolicyUse()}),
+    "two policies": change(policies={"photos": POLICY, "q": msgspec.structs.replace(POLICY, name="q")}),
+    "two policies the other way round": change(
+        policies={"q": msgspec.structs.replace(POLICY, name="q"), "photos": POLICY}
+    ),
 }
 
 
@@ -108,6 +145,11 @@ def test_what_means_something_else_has_another() -> None:
     digests = {what: digest(manifest, RESOLVED) for what, manifest in OTHER.items()}
     digests["base"] = digest(BASE, RESOLVED)
     assert len(set(digests.values())) == len(digests)
+
+
+def test_where_a_policy_stands_and_in_what_order_its_services_do_changes_nothing() -> None:
+    same = policy(file="x.yaml", line=7, uses=dict(reversed(POLICY.uses.items())))
+    assert digest(same, RESOLVED) == digest(policy(), RESOLVED)
 
 
 def test_a_resolved_cid_counts_by_what_it_is() -> None:

@@ -36,9 +36,15 @@ def test_it_is_a_valid_draft_07_schema() -> None:
 
 
 def test_every_mapping_is_closed() -> None:
+    """A policy by the branch of its kind, and the map of policies by the schema of those of any name."""
     for path, schema in subschemas(SCHEMA):
         if "properties" in schema and not path.endswith("/properties"):
-            assert schema.get("additionalProperties") is False, path
+            if path == "#/definitions/policies":
+                assert schema["additionalProperties"] == {"$ref": "#/definitions/policy"}
+            elif path == "#/definitions/policy" or path.endswith("/if"):
+                assert "kind" in schema["required"]
+            else:
+                assert schema.get("additionalProperties") is False, path
 
 
 def test_patterns_mean_the_same_in_every_dialect() -> None:
@@ -61,9 +67,8 @@ def test_every_key_of_the_manifest_has_a_description_for_editors() -> None:
         if path.endswith("/properties"):
             for key, child in schema.items():
                 target = SCHEMA["definitions"][child["$ref"].rpartition("/")[2]] if "$ref" in child else child
-                assert "description" in child or "description" in target or "included" in path, (
-                    f"{path}/{key}"
-                )
+                told = "description" in child or "description" in target
+                assert told or "included" in path or "/if/" in path, f"{path}/{key}"
 
 
 def test_examples_and_defaults_are_valid() -> None:

@@ -68,6 +68,10 @@ class ScriptedNode:
         self._asked()
         return self.sizes.get(canonical(cid))
 
+    async def free(self, *, deadline: float | None = None) -> int | None:
+        self._asked()
+        return None
+
     async def has(self, cid: str, *, deadline: float | None = None) -> bool:
         self._asked()
         return False

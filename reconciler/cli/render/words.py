@@ -129,6 +129,8 @@ def why(action: Action) -> str:
             return _KEEP[action.reason] + (f": {action.detail}" if action.detail else "")
         case Blocked():
             return f"{action.would} blocked: {action.reason}"
+    if action.size is not None:
+        text += f", {amount(action.size)}"
     if isinstance(action, Add) and action.beside:
         text += f"; beside {plural(action.beside, 'pin')} of that name, not ours"
     if isinstance(action, Replace):
@@ -253,6 +255,16 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def amount(size: int) -> str:
+    """`156 B`, `3.0 MB`."""
+    value, unit = float(size), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):  # noqa: B007  # the last one is used
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{size:,} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
 def estimate(services: Sequence[ServicePlan]) -> str:
