@@ -11,7 +11,7 @@ from reconciler.cli.options import Options
 from reconciler.cli.output import emit, say, step_summary, style, whole
 from reconciler.cli.render import Format, render_plan, render_report, words
 from reconciler.cli.render.escape import quoted, terminal
-from reconciler.core.errors import EXIT_BLOCKED, EXIT_ERROR, UsageError, worst_exit
+from reconciler.core.errors import EXIT_BLOCKED, EXIT_ERROR, EXIT_OK, UsageError, worst_exit
 from reconciler.core.manifest import Manifest
 from reconciler.core.plan import Overrides, Plan
 
@@ -70,7 +70,10 @@ def run_apply(
                 run.tell(planned.plan)
                 _tell_newer(options, planned)
             counts = words.count(planned.plan.actions, planned.plan.services)
-            _show(options, planned.plan, form, full)
+            # What is held back or not known is shown however quiet somebody wants it.
+            shown = not (options.quiet and sure) or planned.plan.exit_code() != EXIT_OK
+            if shown:
+                _show(options, planned.plan, form, full)
             if counts.changes and not sure:
                 with interrupted.plain():
                     if not _agreed(planned.plan, counts):
@@ -83,14 +86,14 @@ def run_apply(
                 run.settle()
             if run.events is not None:
                 run.events.report(report, interrupted.code or report.exit_code(planned.plan))
-            if counts.changes or form != "text":
+            if counts.changes or form != "text" or not shown:
                 text = render_report(
                     report, form, style=style(options), full=whole(full), verbose=options.verbose
                 )
-                emit(("\n" if form in ("text", "github") else "") + text)
+                emit(("\n" if shown and form in ("text", "github") else "") + text)
             if form == "github":
                 step_summary(render_report(report, "markdown", budget=900_000))
-            held = strict and any(service.held for service in planned.plan.services)
+            held = strict and planned.plan.held
             return worst_exit(report.exit_code(planned.plan), *([EXIT_BLOCKED] if held else []))
 
     lock = Lock(options.state_dir, manifest.owner)

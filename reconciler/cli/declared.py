@@ -20,9 +20,11 @@ def named(options: Options) -> str:
 def load(options: Options) -> Manifest:
     """The manifest of this invocation. Raises ManifestError, or UsageError if there is none."""
     from reconciler.manifest import load_manifest
+    from reconciler.policies import check
 
     _check_default(options)
     manifest = load_manifest(options.file, stdin=sys.stdin if options.file == "-" else None)
+    check(manifest)
     # A manifest may be a million objects that stay until the end: the collector need not go through them again.
     gc.freeze()
     return manifest

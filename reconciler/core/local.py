@@ -12,7 +12,7 @@ from reconciler.core.manifest import Limits, Manifest, SecretRef, Service
 from reconciler.core.profile import Profile
 
 #: The name that stands for the node among the services. No service may be called so.
-LOCAL: Final = "local"
+LOCAL: Final = "node"
 #: What the node does, as a row like those of services.
 PROFILE: Final = Profile(
     name="kubo-node",

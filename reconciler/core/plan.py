@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reconciler.core.errors import EXIT_BLOCKED, EXIT_CHANGES, EXIT_OK, EXIT_PARTIAL, worst_exit
+from reconciler.core.local import LOCAL
 
 #: `major.minor` of the JSON. A minor adds fields; a major changes what is there.
 PLAN_FORMAT = "1.0"
@@ -221,7 +222,9 @@ class ServicePlan(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why: str = ""
     #: Pins listed there, foreign ones too.
     seen: int = 0
+    #: Names there that bear our mark, and those that are adopted.
     ours: int = 0
+    adopted: int = 0
     desired: int = 0
     unchanged: int = 0
     held: int = 0
@@ -283,6 +286,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def blocked(self) -> tuple[Blocked, ...]:
         return tuple(a for a in self.actions if isinstance(a, Blocked))
+
+    @property
+    def held(self) -> int:
+        """Pins of somebody else that stand for ours at services; what the user of the node pinned is no finding."""
+        return sum(s.held for s in self.services if s.service != LOCAL)
 
     def exit_code(self, *, detailed: bool = False) -> int:
         """The code `pinrec plan` ends with."""

@@ -146,6 +146,7 @@ def spec_key(raw: Mapping[str, Any]) -> tuple[object, ...]:
         None if meta is None else tuple(sorted(meta.items())),
         tuple(raw.get("origins", ())),
         raw.get("protect"),
+        raw.get("local"),
         raw.get("expires"),
         raw.get("replace"),
         raw.get("from"),

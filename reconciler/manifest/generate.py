@@ -59,7 +59,7 @@ def generate(
         for pin in pins:
             item = {"name": pin.name} if pin.name else {}
             lines.append(f"  - {flow({**item, 'cid': pin.cid, **also})}")
-    lines += _left_out(found.left_out)
+    lines += _left_out(found.left_out, ignored=bool(found.ignore))
     lines += _claims(found)
     return Generated(text="\n".join(lines) + "\n", lists=lists)
 
@@ -80,7 +80,7 @@ def _head(found: Takeover, source: str, proved: bool) -> list[str]:
     return lines
 
 
-def _left_out(left: tuple[LeftOut, ...]) -> list[str]:
+def _left_out(left: tuple[LeftOut, ...], *, ignored: bool) -> list[str]:
     """Comments only: every text of a service is a quoted scalar in them, so none can leave its line."""
     if not left:
         return []
@@ -99,8 +99,11 @@ def _left_out(left: tuple[LeftOut, ...]) -> list[str]:
     ]
     if any(pin.cid for pin in left):
         lines += [
-            "# To take over a name of several pins, uncomment it under `pins`, and name it under `adopt` (or take it",
-            "# out of `ignore`): the pin shown stays, and the others of that name are deleted.",
+            "# To take over a name of several pins, uncomment it under `pins`, and name it under `adopt`"
+            + (" (or take it" if ignored else ": the"),
+            "# out of `ignore`): the pin shown stays, and the others of that name are deleted."
+            if ignored
+            else "# pin shown stays, and the others of that name are deleted.",
         ]
     return lines
 

@@ -32,14 +32,18 @@ class Pins:
         defaults: Mapping[str, Any],
         unsure: bool,
         problems: Problems,
+        node: bool,
     ) -> None:
         self.sources: list[Source] = []
         self.notes: list[Note] = []
+        #: Absolute paths of the list files that were read.
+        self.files: list[str] = []
         self._entries = entries
         self._services = services
         self._known = list(known)
         self._defaults = defaults
         self._unsure = unsure
+        self._node = node
         self._problems = problems
         self._specs: dict[tuple[object, ...], Spec] = {}
 
@@ -120,9 +124,24 @@ class Pins:
             protect=item.get("protect", False),
             expires=expires,
             replace=item.get("replace", self._defaults.get("replace", "safe")),
+            local=self._local(document, path, item),
             source=item.get("from", ""),
             file=_list_file(document, item["from"]) if "from" in item else document.file,
         )
+
+    def _local(self, document: Document, path: Path, item: Mapping[str, Any]) -> bool:
+        """Whether the node is to hold it, too: as it is said, else wherever there is a node, but for list files."""
+        said = item.get("local", self._defaults.get("local"))
+        if said and not self._node and not self._unsure and "local" in item:
+            self._problems.at(
+                document,
+                (*path, "local"),
+                "there is no node to hold it locally",
+                hint='add `node: {api: "http://127.0.0.1:5001"}`',
+            )
+        if said is None:
+            said = "from" not in item
+        return self._node and bool(said)
 
     def _target(
         self, document: Document, path: Path, item: Mapping[str, Any]
@@ -180,9 +199,11 @@ class Pins:
     def _list(self, document: Document, index: int, item: Mapping[str, Any], spec: Spec) -> None:
         prefix = item.get("namePrefix", "")
         before = len(self._entries.all)
+        path = resolve_path(item["from"], document.base)
+        self.files.append(path)
         try:
             read_list(
-                resolve_path(item["from"], document.base),
+                path,
                 file=spec.file,
                 prefix=prefix,
                 spec=spec,

@@ -25,7 +25,7 @@ BUILT_IN: Final[Mapping[str, Raw]] = {
 }
 #: What all kinds have; every other key of a branch is a setting of its kind.
 COMMON = frozenset(
-    ("kind", "enabled", "pinName", "repinInterval", "settle", "retain", "replace", "protect", "meta")
+    ("kind", "enabled", "pinName", "repinInterval", "settle", "retain", "replace", "protect", "local", "meta")
 )
 #: A change that is not quiet for so long counts anyway, so that more quiet than this never comes to matter.
 MAX_SETTLE = 5.0
@@ -34,12 +34,14 @@ MAX_SETTLE = 5.0
 class Kind(Struct, frozen=True, kw_only=True):
     """A branch of the schema. `settings` are its own keys, with their defaults; None where there is none.
 
-    `pin_name` is the default of the kind's own pinName, or "" where names follow from those of the policies.
+    `pin_name` is the default of the kind's own pinName, or "" where names follow from those of the policies; `local`
+    that of its `local`.
     """
 
     settings: Mapping[str, Setting | None]
     pin_name: str
     needs_node: bool
+    local: bool
 
 
 class Use(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ def kinds() -> Mapping[str, Kind]:
             },
             pin_name=branch["properties"]["pinName"].get("default", ""),
             needs_node=branch.get("needsNode", False),
+            local=branch["properties"].get("local", {}).get("default", False),
         )
         for name, branch in definitions().items()
         if name.startswith("policy-")
@@ -231,6 +234,7 @@ def _built(name: str, raw: Raw) -> Policy:
         replace=whole.get("replace", default.replace),
         retain=_retain(whole["retain"]) if "retain" in whole else None,
         protect=whole.get("protect", default.protect),
+        local=whole.get("local", branch.local),
         meta=dict(whole.get("meta", {})),
     )
 

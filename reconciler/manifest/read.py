@@ -18,6 +18,7 @@ from reconciler.core.manifest import (
     Adopt,
     Entry,
     GuardLimits,
+    Loop,
     Manifest,
     Node,
     Note,
@@ -30,6 +31,7 @@ from reconciler.manifest.durations import seconds
 from reconciler.manifest.entries import Entries
 from reconciler.manifest.events import YamlSyntaxError
 from reconciler.manifest.loader import Loaded, load
+from reconciler.manifest.loop import build_loop
 from reconciler.manifest.names import Names
 from reconciler.manifest.node import build_node
 from reconciler.manifest.pin_names import PinNames
@@ -65,6 +67,8 @@ class _Reading:
         self.documents: list[Document] = []
         self.bad: list[set[tuple[str | int, ...]]] = []
         self.seen: dict[str, str] = {}
+        #: Absolute paths of the YAML files that were read.
+        self.files: list[str] = []
         #: The policies that services name.
         self.uses: list[Use] = []
         #: Something that was to be read was not.
@@ -91,6 +95,11 @@ class _Reading:
         entries = Entries(names)
         pins = self._pins(entries, services, known)
         node, policies = self._policies(names, entries.all)
+        loop = (
+            None
+            if self._is_bad(0, "loop")
+            else build_loop(main.value.get("loop", {}), document=main, problems=self.problems)
+        )
         self.problems.raise_if_any()
         notes = (
             *pins.notes,
@@ -111,11 +120,15 @@ class _Reading:
             guards=_guards(main.value.get("guards", {})),
             node=node,
             policies=policies,
+            loop=loop or Loop(),
+            files=tuple(dict.fromkeys((*self.files, *pins.files))),
             notes=notes,
             path=file,
         )
 
     def _text(self, path: str, file: str, stdin: TextIO | None) -> str:
+        if path != "-":
+            self.files.append(os.path.abspath(path))
         new = self.instead.get(os.path.realpath(path)) if self.instead and path != "-" else None
         return _text(path, file, stdin) if new is None else new.removeprefix("\ufeff")
 
@@ -294,6 +307,7 @@ class _Reading:
             defaults=defaults,
             unsure=self.unsure,
             problems=self.problems,
+            node=any("node" in d.value for d in self.documents),
         )
         if "services" in defaults:
             pins.check_target(self.documents[0], ("defaults", "services"), defaults["services"])

@@ -1,8 +1,9 @@
 """The pins of a Kubo node as those of a pinning service, so that the rules for services hold for it, too.
 
-Kubo has one recursive pin and one name for each CID, and no time of its making. So the requestid is the CID, and a
-pin that is there is never named anew: `pin/add` with another name would rename it (measured on 0.44). `created` is
-made from the CID: the same in every run, and no statement about age.
+Kubo has one recursive pin and one name for each CID as it is written (`Qm…` and `bafy…` of one block are two), and
+no time of its making. So the requestid is the CID as it is pinned, and a pin that is there is never named anew:
+`pin/add` with another name would rename it (measured on 0.44). `created` is made from the CID: the same in every
+run, and no statement about age.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from contextlib import aclosing
 from hashlib import blake2b
 from typing import Final
 
-from reconciler.core.cid import CidError, parse
+from reconciler.core.cid import CidError, parse, spellings
 from reconciler.core.errors import (
     LostAnswerError,
     NodeError,
@@ -63,7 +64,7 @@ class LocalPins:
 
     async def pins(self, query: Query) -> Page:
         if query.cid:
-            found = [p for c in dict.fromkeys(map(_canonical, query.cid)) if (p := await self.get(c))]
+            found = [p for c in dict.fromkeys(query.cid) if (p := await self.get(c)) is not None]
             return Page(count=len(found), results=[p for p in found if _matches(p, query)], skew=0.0)
         if query.before is None and query.after is None:
             self._listed = await self._read()
@@ -83,15 +84,15 @@ class LocalPins:
 
     async def add(self, pin: PinRequest) -> PinStatus:
         """`pin/add`, once it is certain that the CID is not pinned; what is there keeps its name."""
-        cid = _canonical(pin.cid)
-        if (there := await self.get(cid)) is not None and there.status == PINNED:
-            return there
+        for cid in _spellings(pin.cid):
+            if (there := await self.get(cid)) is not None and there.status == PINNED:
+                return there
         name = pin.name if isinstance(pin.name, str) else ""
         status, why = await self._pinned_in_time(pin.cid, name)
         made = _status(LocalPin(cid=pin.cid, kind="recursive", name=name), status=status, why=why)
-        self._unfinished.pop(cid, None)
+        self._unfinished.pop(pin.cid, None)
         if status != PINNED:
-            self._unfinished[cid] = made
+            self._unfinished[pin.cid] = made
         return made
 
     async def _pinned_in_time(self, cid: str, name: str) -> tuple[str, str]:
@@ -153,26 +154,26 @@ class LocalPins:
 
 
 def _status(pin: LocalPin, *, status: str = PINNED, why: str = "") -> PinStatus:
-    cid = _canonical(pin.cid)
     return PinStatus(
-        requestid=cid,
+        requestid=pin.cid,
         status=status,
-        created=_created(cid),
+        created=_created(_spellings(pin.cid)[-1]),
         pin=PinBody(cid=pin.cid, name=pin.name or None),
         delegates=[],
         info={"status_details": why} if why else None,
     )
 
 
-def _canonical(text: str) -> str:
+def _spellings(text: str) -> tuple[str, ...]:
+    """Every way to write the CID: the one that it is pinned by is not always the one that is asked for."""
     try:
-        return parse(text).canonical
+        return tuple(sorted(spellings(parse(text))))
     except CidError:
-        return text
+        return (text,)
 
 
-def _created(canonical: str) -> str:
-    number = int.from_bytes(blake2b(canonical.encode(), digest_size=5).digest()) >> 1
+def _created(cid: str) -> str:
+    number = int.from_bytes(blake2b(cid.encode(), digest_size=5).digest()) >> 1
     return format_instant(_EPOCH + number * MILLISECOND)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.errors import ManifestError
 from reconciler.core.manifest import Manifest
 from reconciler.core.policy import Policy, PolicyUse, Retain
 from reconciler.manifest import load_manifest, schema_text
@@ -249,8 +250,8 @@ WRONG = [
     ("{path: /x}", "7:6", "`kind` is missing (What the policy follows)"),
     ("", "7:5", "`p` must be a mapping (key: value), not nothing"),
     ("mfs", "7:6", "`p` must be a mapping (key: value), not a text"),
-    ("{kind: mfx}", "7:13", "`kind` must be mfs"),
-    ("{kind: 1}", "7:13", "`kind` must be mfs"),
+    ("{kind: mfx}", "7:13", "`kind` must be one of "),
+    ("{kind: 1}", "7:13", "`kind` must be one of "),
     ("{kind: mfs, pathh: /x}", "7:18", '"pathh" is no key of a policy of the kind mfs (did you mean path?)'),
     ("{kind: mfs, pin_name: x}", "7:18", "(did you mean pinName?)"),
     ("{kind: mfs, path: photos}", "7:24", "`path` must be an absolute path in MFS"),
@@ -540,7 +541,7 @@ def test_a_text_that_holds_the_stand_in_already_is_left_alone() -> None:
 
 def test_the_kinds_of_the_schema_are_those_that_exist() -> None:
     assert set(kinds()) == set(KINDS)
-    assert SCHEMA["definitions"]["policy"]["properties"]["kind"]["enum"] == list(KINDS)
+    assert SCHEMA["definitions"]["policy"]["properties"]["kind"]["enum"] == sorted(KINDS)
     branches = {
         branch["if"]["properties"]["kind"]["enum"][0]: branch["then"]["$ref"]
         for branch in SCHEMA["definitions"]["policy"]["allOf"]
@@ -551,7 +552,7 @@ def test_the_kinds_of_the_schema_are_those_that_exist() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_what_all_have(kind: str) -> None:
     branch = SCHEMA["definitions"][f"policy-{kind}"]
-    assert set(branch["properties"]) >= COMMON
+    assert set(branch["properties"]) >= COMMON - {"settle", "retain", "local"}
     assert branch["properties"]["kind"]["enum"] == [kind]
     assert branch["additionalProperties"] is False
 
@@ -663,3 +664,48 @@ def test_a_service_that_holds_the_pins_of_a_policy_is_not_removed(folder) -> Non
     with pytest.raises(UsageError, match="cluster holds the pins of all-in-mfs, photos"):
         remove_service(path, "cluster")
     assert (folder.path / path).read_text() == EXAMPLE
+
+
+# --- local -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("node", "defaults", "item", "local"),
+    [
+        ("node: {api: 'http://127.0.0.1:5001'}", "", "", True),
+        ("", "", "", False),
+        ("node: {}", "defaults: {local: false}", "", False),
+        ("node: {}", "defaults: {local: false}", ", local: true", True),
+        ("node: {}", "", ", local: false", False),
+        ("", "defaults: {local: true}", "", False),
+    ],
+)
+def test_entries_occur_locally_where_there_is_a_node_unless_it_is_said(
+    tmp_path, node: str, defaults: str, item: str, local: bool
+) -> None:
+    assert _local(tmp_path, node, defaults, f"{{cid: {CID}{item}}}") is local
+
+
+def test_list_files_occur_locally_only_if_it_is_said(tmp_path) -> None:
+    (tmp_path / "pins.txt").write_text(f"{CID} a\n")
+    assert _local(tmp_path, "node: {}", "", "{from: pins.txt}") is False
+    assert _local(tmp_path, "node: {}", "", "{from: pins.txt, local: true}") is True
+    assert _local(tmp_path, "node: {}", "defaults: {local: true}", "{from: pins.txt}") is True
+
+
+def test_local_without_a_node_is_told_where_it_is_said(tmp_path) -> None:
+    with pytest.raises(ManifestError, match=r"pinrec\.yaml:6:\d+: there is no node to hold it locally"):
+        _local(tmp_path, "", "", f"{{cid: {CID}, local: true}}")
+
+
+CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+
+
+def _local(folder, node: str, defaults: str, item: str) -> bool:
+    path = folder / "pinrec.yaml"
+    path.write_text(
+        f"version: 1\nname: acme\nservices: {{s: {{endpoint: 'http://127.0.0.1:1', key: {{env: K}}}}}}\n"
+        f"{node}\n{defaults}\npins: [{item}]\n"
+    )
+    [entry] = load_manifest(str(path)).entries
+    return entry.spec.local

@@ -91,7 +91,7 @@ def command(
         if out:
             write_file(out, render_plan(plan, "json"))
             say(options, f"Saved. To do exactly this: pinrec apply {out}")
-        held = strict and any(service.held for service in plan.services)
+        held = strict and plan.held
         return worst_exit(plan.exit_code(detailed=detailed_exitcode), *([EXIT_BLOCKED] if held else []))
 
     return interrupt.run(main)
