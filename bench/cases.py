@@ -6,8 +6,10 @@ smaller only shows that it runs.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import world
+from folder import write as write_folder
 from measure import HERE, Line, Sample, interleaved, key, pinrec, process, server, task
 
 FULL = 100_000
@@ -225,6 +227,20 @@ def startup(size: int, repeat: int, folder: Path) -> Iterator[Line]:
     yield _slower("startup", f"validate of {pins:,} pins / python -c pass", checked, bare, many, "<= 20x")
 
 
+def unixfs(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    """1 GiB where `size` is full, else as much less."""
+    length = (1 << 30) * size // FULL
+    path = folder / "unixfs"
+    write_folder(path, length)
+    samples = [task("folder", "compare", path) for _ in range(repeat)]
+    seconds, bare = median(s.seconds for s in samples), median(s.bare for s in samples)
+    a = Sample(seconds=seconds, rss=median(s.rss for s in samples))
+    note = f"{samples[0].count / seconds / 1e6:,.0f} MB/s, both in one process"
+    name = f"CID of a folder of {length / (1 << 20):,.0f} MiB / sha256"
+    yield _faster("unixfs", name, a, Sample(seconds=bare, rss=a.rss), repeat, ">= 0.8x", note)
+    yield _memory("unixfs", name.partition(" /")[0] + ", peak", a, None, repeat, "")
+
+
 def _python() -> tuple[str, ...]:
     import sys
 
@@ -240,4 +256,5 @@ GROUPS: dict[str, Group] = {
     "pressure": pressure,
     "memory": memory,
     "startup": startup,
+    "unixfs": unixfs,
 }

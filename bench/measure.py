@@ -19,10 +19,11 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Seconds, peak MB, pins seen, requests sent, exit code of one run; `refused` and `most` as in task.Done."""
+    """Seconds, peak MB, pins seen, requests sent, exit code of one run; the rest as in task.Done."""
 
     seconds: float
     rss: float
+    bare: float = 0.0
     count: int = 0
     requests: int = 0
     refused: int = 0

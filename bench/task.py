@@ -11,10 +11,12 @@ from pathlib import Path
 class Done:
     """Seconds of the part that counts, without the start of the interpreter; pins or events seen; requests sent.
 
+    `bare`: seconds of the reference, where both are timed in one process.
     Of a service with a limit: how many requests were refused, and the most that came within one window of it.
     """
 
     seconds: float
+    bare: float = 0.0
     count: int = 0
     requests: int = 0
     refused: int = 0

@@ -31,6 +31,7 @@ def test_every_group_runs_and_tells_its_figures() -> None:
         "pressure",
         "memory",
         "startup",
+        "unixfs",
     ]
     for line in told["lines"]:
         assert line["ours"] > 0, line
