@@ -33,11 +33,13 @@ from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 from reconciler.core.explain import field_changes
+from reconciler.core.held import blocked_by, held_by, in_the_way
 from reconciler.core.listed import Index, age, ref, with_evidence
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, Remote
 from reconciler.core.ownership import meta_differs
 from reconciler.core.plan import Action, Add, Blocked, Keep, Replace, Retry
+from reconciler.core.retention import Retained
 from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.yielding import Why, Yielding
 
@@ -85,10 +87,13 @@ class Differ:
             if not plain(name, entry):
                 self._key(name, entry)
         ours, wanted, mark = found.ours, found.wanted, Owner.OURS
+        later = {p.name for roots in found.rotating.values() for p in roots}
         for name, pins in by_name.items():
             if pins[0].owner is mark or any(p.owner is mark for p in pins):
                 ours.add(name)
-            if name not in wanted and name not in self.renamed:
+            else:
+                found.adopted += 1
+            if name not in wanted and name not in self.renamed and name not in later:
                 self._unwanted(name, pins)
         self.yielding.settle()
 
@@ -124,7 +129,10 @@ class Differ:
         self.yielding.stay.update(p.requestid for p in w + o if p.status not in (PINNED, FAILED))
 
         if self.one and foreign and not pinned_w and not waiting_w:
-            self._held_or_blocked(name, entry, foreign)
+            if (theirs := in_the_way(self.service.name, foreign)) is not None:
+                self._act(blocked_by(self.service.name, name, entry, theirs))
+            else:
+                self._held(name, entry, foreign)
             self.yielding.stay.update(p.requestid for p in w + o)
             return
 
@@ -180,38 +188,15 @@ class Differ:
             else:
                 self._add(name, entry)
 
-    def _held_or_blocked(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
-        """One pin per CID, and somebody else's is there: a POST would overwrite its name and meta."""
-        bad = [p for p in foreign if p.status != PINNED or p.owner is not Owner.UNMARKED]
-        if not bad:
-            self._held(name, entry, foreign)
-            return
-        whose = bad[0]
-        key = whose.listed_name or whose.name
-        by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
-        self._act(
-            Blocked(
-                **self._head(name, entry),
-                would="add",
-                guard="foreign-owner" if whose.owner is Owner.OTHER else "held",
-                reason=f"the CID is held by {by} ({key}), and this service has one pin per CID",
-                resolve=f"adopt: [{key}] in the manifest" if whose.owner is Owner.UNMARKED else "",
-            )
-        )
-
     def _held(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
         self.found.held += 1
-        theirs = foreign[0]
-        same = theirs.name == name
-        take = f"[{theirs.name}]" if same else f"[{{match: {theirs.name}, prune: true}}], which renames it"
-        detail = f"{theirs.listed_name or 'an unnamed pin'}; to take it over: adopt: {take}"
-        self._act(Keep(**self._head(name, entry), reason="held", detail=detail))
+        self._act(held_by(self.service.name, name, entry, foreign[0]))
 
     def _in_place(self, name: str, entry: Desired, stand: Remote) -> None:
         if self.one and stand.name != name:
             self._rename_in_place(name, entry, stand)
         elif entry.spec.meta and self.meta_kept and meta_differs(entry, stand):
-            how = self._same_cid_way()
+            how = self.profile.same_cid_way
             if how is None:
                 self._left(name, entry, "meta differs; no safe way to change it is known at this service")
             else:
@@ -220,21 +205,13 @@ class Differ:
             self.found.unchanged += 1
 
     def _rename_in_place(self, name: str, entry: Desired, stand: Remote) -> None:
-        how = self._same_cid_way()
+        how = self.profile.same_cid_way
         if how is None or how == "safe":
             self._left(
                 name, entry, f"pinned under the name {stand.name}; no safe rename is known at this service"
             )
         else:
             self._replace(name, entry, "rename", how, [stand], was=stand.name)
-
-    def _same_cid_way(self) -> How | None:
-        """How a pin gets another name or other meta without ever being away."""
-        if self.profile.second_add == "new":
-            return "safe"
-        if self.profile.second_add == "overwrite":
-            return "overwrite"
-        return "inPlace" if self.profile.same_cid_replace == "inPlace" else None
 
     def _left(self, name: str, entry: Desired, detail: str) -> None:
         self.found.unchanged += 1
@@ -306,6 +283,9 @@ class Differ:
         self.found.actions.append(action)
 
     def _add(self, name: str, entry: Desired) -> None:
+        if later := self.found.rotating.get(name):
+            self._replace(name, entry, "rotate", "safe", list(later))
+            return
         self.yielding.coming.add(name)
         self._act(Add(**self._head(name, entry), reason="absent", beside=self.beside[name]))
 
@@ -313,7 +293,7 @@ class Differ:
         self,
         name: str,
         entry: Desired,
-        reason: Literal["cid", "meta", "rename", "revert"],
+        reason: Literal["cid", "meta", "rename", "revert", "rotate"],
         how: How,
         olds: list[Remote],
         *,
@@ -382,7 +362,7 @@ def diff_service(
     *,
     released: frozenset[str] = frozenset(),
     stranded: Mapping[str, Desired] | None = None,
-    rotated: Mapping[str, Remote | None] | None = None,
+    roots: Retained | None = None,
 ) -> ServiceDiff:
     """What to do at one service so that it holds what is wanted. Pure; the guards come after it."""
     found = ServiceDiff(
@@ -392,7 +372,8 @@ def diff_service(
         expired=expired,
         released=released,
         stranded=stranded or {},
-        rotated=rotated or {},
+        rotated=roots.rotated if roots is not None else {},
+        rotating=roots.rotating if roots is not None else {},
     )
     Differ(found).run()
     return found

@@ -6,6 +6,7 @@ A guard that fires holds back what it names; the rest goes on. Each says what it
   ------------+-------------------------------------------------------------------+-------------------------------
   incomplete  | a delete or replace would rest on a listing that is not whole     | nothing
   unknown     | ... on a fact that is not known                                   | nothing
+  import      | a folder is to be pinned, and no node is there to import it       | node: in the manifest
   protected   | a protected name would leave                                      | unprotect in the manifest
   shrank      | a source became empty, or fell below half of what is pinned of it | --allow-shrink KEY
   empty       | nothing is desired and we own something                           | --allow-empty, destroy
@@ -22,11 +23,14 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
+from reconciler.core.made_here import REASON, unavailable
 from reconciler.core.manifest import GuardLimits, Manifest, Percent
 from reconciler.core.model import META_PROTECT
+from reconciler.core.ownership import split_name
 from reconciler.core.plan import (
     Action,
     Add,
@@ -81,6 +85,8 @@ class Guards:
             self._stranded(name, diff)
             self._incomplete(name, diff)
             self._unknown(name, diff)
+            which = unavailable(self.manifest, self.desire, self.diffs)
+            self._hold(name, "import", which, REASON, resolve="node: {} in the manifest")
             self._protected(name, diff)
             actions = without_prune(self.actions[name], diff, prune=self.overrides.prune)
             if not self.overrides.destroy:
@@ -195,7 +201,7 @@ class Guards:
     def _protected(self, service: str, diff: ServiceDiff) -> None:
         concerned = {a.name for a in self.actions[service] if isinstance(a, Delete)}
         concerned.update(a.was for a in self.actions[service] if isinstance(a, Replace) and a.was)
-        if not concerned:
+        if not concerned and not diff.rotating:
             return
         globs, lifted = Globs(self.manifest.protected), Globs(self.manifest.unprotect)
         entries = (*self.desire.by_service.values(), *self.desire.expired.values())
@@ -206,10 +212,12 @@ class Guards:
             if p.name in concerned and p.mine and p.meta.get(META_PROTECT) == "true"
         }
 
+        later = {p.name for roots in diff.rotating.values() for p in roots}
+
         def protected(name: str) -> bool:
             if lifted.match(name) is not None:
                 return False
-            if name in diff.rotated:
+            if name in diff.rotated or name in later:
                 # What its own policy lets go is held by what the manifest says of names, not by the policy's mark.
                 return globs.match(name) is not None
             return name in declared or name in marked or globs.match(name) is not None
@@ -225,6 +233,8 @@ class Guards:
             resolve="unprotect: [...] in the manifest",
             message="protected names would leave",
         )
+
+        self.actions[service] = [_without(a, protected) for a in self.actions[service]]
 
     # --- sources and counts -------------------------------------------------------------------------------------
 
@@ -377,3 +387,11 @@ def _new_cid(action: Action) -> bool:
 
 def _names(actions: Iterable[Action], which: Callable[[Action], bool]) -> set[str]:
     return {a.name for a in actions if which(a)}
+
+
+def _without(action: Action, protected: Callable[[str], bool]) -> Action:
+    """A rotation leaves the roots that are protected by their names."""
+    if not isinstance(action, Replace) or action.reason != "rotate":
+        return action
+    olds = tuple(v for v in action.olds if not protected(split_name(v.ref.name)[1]))
+    return action if len(olds) == len(action.olds) else replace(action, olds=olds)

@@ -20,6 +20,7 @@ GuardName = Literal[
     "empty",
     "incomplete",
     "unknown",
+    "import",
     "deletes",
     "replaces",
     "last-copy",
@@ -104,10 +105,11 @@ class Replace(ActionBase, frozen=True, kw_only=True, gc=False, tag="replace"):
     `target` is the pin that `modify` and `inPlace` address; `olds` are the pinned pins that yield to the new one,
     newest first.
 
-    Reasons: `cid`, `meta`, `rename`; `revert`: a copy is there but older than another CID under the name.
+    Reasons: `cid`, `meta`, `rename`; `revert`: a copy is there but older than another CID under the name; `rotate`:
+    a new root of a policy that retains earlier ones, of which the oldest go.
     """
 
-    reason: Literal["cid", "meta", "rename", "revert"]
+    reason: Literal["cid", "meta", "rename", "revert", "rotate"]
     how: Literal["safe", "modify", "overwrite", "inPlace", "shared"]
     old_cid: str
     #: The key a rename comes from, else "".

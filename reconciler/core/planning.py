@@ -36,6 +36,7 @@ from reconciler.core.pruning import Leaving
 from reconciler.core.retention import retained
 from reconciler.core.service_diff import ServiceDiff, touched
 from reconciler.core.telling import tell
+from reconciler.core.verified import Doubts
 
 _ORDER: dict[type, int] = {Add: 0, Replace: 1, Retry: 2, Delete: 3, Blocked: 4, Keep: 5}
 
@@ -50,6 +51,8 @@ class Planned(Struct, frozen=True, kw_only=True):
     diffs: Mapping[str, ServiceDiff]
     #: Differences that a saved plan does not hold: listed, not applied.
     newer: tuple[Action, ...] = ()
+    #: Pins that are called pinned and are no copies.
+    doubts: Doubts = Doubts()
 
 
 class Stamp(Struct, frozen=True, kw_only=True):
@@ -67,6 +70,8 @@ class Stamp(Struct, frozen=True, kw_only=True):
     sizes: Mapping[str, int] = {}
     #: The time that names of new roots bear, if another than `now`: that of a saved plan.
     named: datetime | None = None
+    #: Pins that were found unretrievable and not retrieved since, where that is remembered: they count as failed.
+    doubts: Doubts = Doubts()
 
 
 def make_plan(
@@ -102,18 +107,18 @@ def make_plan(
             listing,
             released=names if service.state == "retiring" else frozenset(),
             stranded=desire.stranded[name],
-            rotated=roots.rotated,
+            roots=roots,
         )
     desire = replace(desire, by_service=by_service)
     _check_targets(desire, diffs, overrides)
     everything = {name: diff.actions for name, diff in diffs.items()}
     for diff in diffs.values():
         diff.actions = _narrowed(diff, overrides)
-        tell(diff)
+        tell(diff, stamp.doubts)
     guarded = guard(
         manifest, desire, diffs, overrides, now=stamp.now, leaving=stamp.leaving, sizes=stamp.sizes
     )
-    actions, last = guard_last_copies(desire, diffs, guarded.actions)
+    actions, last = guard_last_copies(desire, diffs, guarded.actions, stamp.doubts)
     for name, diff in diffs.items():
         diff.actions = everything[name]
     ordered = tuple(a for acts in actions.values() for a in sorted(acts, key=_rank))
@@ -140,7 +145,14 @@ def make_plan(
             f"{n.file}:{n.line}: {n.message}" if n.line else f"{n.file}: {n.message}" for n in manifest.notes
         ),
     )
-    return Planned(plan=plan, manifest=manifest, desire=desire, snapshot=snapshot, diffs=diffs)
+    return Planned(
+        plan=plan,
+        manifest=manifest,
+        desire=desire,
+        snapshot=snapshot,
+        diffs=diffs,
+        doubts=stamp.doubts,
+    )
 
 
 # --- narrowing ----------------------------------------------------------------------------------------------------
@@ -232,6 +244,7 @@ def _service_plan(
         why=listing.why,
         seen=listing.seen,
         ours=len(diff.ours) if diff else 0,
+        adopted=diff.adopted if diff else 0,
         desired=desired,
         unchanged=diff.unchanged if diff else 0,
         held=diff.held if diff else 0,

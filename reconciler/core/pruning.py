@@ -21,7 +21,7 @@ def without_prune(actions: Sequence[Action], diff: ServiceDiff, *, prune: bool) 
     for a in actions:
         if isinstance(a, Delete) and (never or a.leaves):
             kept.append(_keep(a, "prune-off", "prune: false" if never else "--no-prune"))
-        elif isinstance(a, Replace) and never and a.olds:
+        elif isinstance(a, Replace) and (never or a.reason == "rotate") and a.olds:
             kept.append(replace(a, olds=()))
         else:
             kept.append(a)

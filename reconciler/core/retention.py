@@ -19,11 +19,13 @@ class Retained(Struct, frozen=True, kw_only=True):
     """What is wanted once every retention is resolved against a listing, and what it lets go.
 
     `rotated`: names whose roots are beyond the retention, with the pinned root each yields to, or None if all
-    under the name has failed.
+    under the name has failed. `rotating`: by the name of a root that is to come, the roots that go once it is
+    pinned, newest first.
     """
 
     wanted: Mapping[str, Desired]
     rotated: Mapping[str, Remote | None]
+    rotating: Mapping[str, tuple[Remote, ...]] = {}
 
 
 def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) -> Retained:
@@ -34,11 +36,14 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     families = _families(keeping, listing)
     result = {name: d for name, d in wanted.items() if name not in keeping}
     rotated: dict[str, Remote | None] = {}
+    rotating: dict[str, tuple[Remote, ...]] = {}
     for name, d in keeping.items():
-        stays, goes = _resolved(name, d, families[name], now)
+        stays, goes, follow = _resolved(name, d, families[name], now)
         result.update(stays)
         rotated.update(goes)
-    return Retained(wanted=result, rotated={n: p for n, p in rotated.items() if n not in result})
+        rotating.update(follow)
+    rotated = {n: p for n, p in rotated.items() if n not in result}
+    return Retained(wanted=result, rotated=rotated, rotating=rotating)
 
 
 def stamped(name: str, now: datetime) -> str:
@@ -73,7 +78,7 @@ def _families(keeping: Mapping[str, Desired], listing: Listing) -> dict[str, dic
 
 def _resolved(
     name: str, d: Desired, family: Mapping[str, Sequence[Remote]], now: datetime
-) -> tuple[dict[str, Desired], dict[str, Remote | None]]:
+) -> tuple[dict[str, Desired], dict[str, Remote | None], dict[str, tuple[Remote, ...]]]:
     retain = d.spec.retain
     assert retain is not None
     current = _current(d, family)
@@ -106,8 +111,12 @@ def _resolved(
         seen.add(root.cid.canonical)
         roots.append(root)
     stand = current if current is not None and current.status == PINNED else None
+    follow: list[Remote] = []
     for i, root in enumerate(roots):
-        if stand is None or _kept(retain, i, until[root.name], now):
+        kept = _kept(retain, i, until[root.name], now)
+        if current is None and not kept:
+            follow.append(root)
+        elif stand is None or kept:
             stays[root.name] = Desired(name=root.name, cid=root.cid, spec=spec)
         else:
             goes[root.name] = stand
@@ -119,7 +128,7 @@ def _resolved(
                 del goes[n]
                 root = max((p for p in family[n] if p.status == PINNED), key=_age)
                 stays[n] = Desired(name=n, cid=root.cid, spec=spec)
-    return stays, goes
+    return stays, goes, {here: tuple(follow)} if follow else {}
 
 
 def _kept(retain: Retain, place: int, until: datetime | None, now: datetime) -> bool:

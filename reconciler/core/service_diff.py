@@ -21,12 +21,16 @@ class ServiceDiff(Struct, kw_only=True):
     stranded: Mapping[str, Desired] = {}
     #: Earlier roots beyond their retention, each with the pin it yields to.
     rotated: Mapping[str, Remote | None] = {}
+    #: Earlier roots that go once the root of this name, which is to come, is pinned.
+    rotating: Mapping[str, tuple[Remote, ...]] = {}
     actions: list[Action] = []
     unchanged: int = 0
     held: int = 0
     waiting: int = 0
     #: Names of ours seen there; adopted ones are not counted, they never enlarge the base of a percentage.
     ours: set[str] = set()
+    #: How many names are there that the manifest adopts.
+    adopted: int = 0
     #: Whether a CID is taken to exist once here.
     one: bool = True
     #: What the profile changed in what is done here, told once.

@@ -411,7 +411,9 @@ def test_an_old_root_goes_last_when_the_new_one_is_pinned() -> None:
     put(w, B, name=f"{NAME}@2025-01-01T02:00:00Z")
     policy = {"retain": Retain(count=2)}
     plan = planned(w, node, **policy)
-    assert [type(c) for c in plan.changes] == [Add]
+    [change] = plan.changes
+    assert isinstance(change, Replace)
+    assert (change.reason, [v.ref.cid for v in change.olds]) == ("rotate", [A])
     plan = planned(w, node, **policy)
     assert not plan.changes, "the new one waits"
     for _ in range(8):
@@ -420,6 +422,44 @@ def test_an_old_root_goes_last_when_the_new_one_is_pinned() -> None:
     assert isinstance(change, Delete)
     assert change.reason == "rotated"
     assert [cid for _, cid in held(w)] == [B, C]
+
+
+def test_one_apply_that_waits_rotates_at_once() -> None:
+    w = world()
+    put(w, A, name=f"{NAME}@2025-01-01T01:00:00Z")
+    put(w, B, name=f"{NAME}@2025-01-01T02:00:00Z")
+    manifest = manifest_of(mfs(retain=Retain(count=2)))
+
+    async def go() -> Plan:
+        async def turning() -> None:
+            while True:
+                w.tick()
+                await asyncio.sleep(0)
+
+        task = asyncio.create_task(turning())
+        await cycle(manifest, w, ScriptedNode(C), wait="pinned")
+        task.cancel()
+        return await cycle(manifest, w, ScriptedNode(C))
+
+    assert not asyncio.run(go()).changes
+    assert sorted(cid for _, cid in held(w)) == sorted([B, C])
+
+
+def test_a_root_that_is_protected_by_name_stays() -> None:
+    from msgspec.structs import replace
+
+    w = world()
+    put(w, A, name=f"{NAME}@2025-01-01T01:00:00Z")
+    manifest = replace(manifest_of(mfs(retain=Retain(count=1))), protected=(f"{NAME}@2025*",))
+
+    async def go() -> None:
+        for _ in range(4):
+            await cycle(manifest, w, ScriptedNode(C))
+            for _ in range(8):
+                w.tick()
+
+    asyncio.run(go())
+    assert sorted(cid for _, cid in held(w)) == sorted([A, C])
 
 
 def test_rotation_is_no_delete_that_a_guard_counts() -> None:

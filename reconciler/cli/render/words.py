@@ -45,6 +45,7 @@ LEGEND: Final[dict[str, str]] = {
 _REPLACE: Final = {
     "cid": "the manifest wants another CID",
     "meta": "meta differs",
+    "rotate": "a new root; the oldest goes once it is pinned",
     "rename": "its name at the service differs",
     "revert": "the manifest goes back to this CID; pinned anew to be the newest",
 }
@@ -290,7 +291,8 @@ def service_facts(service: ServicePlan) -> str:
     parts = [f"{service.unchanged:,} unchanged"]
     parts += [f"{service.waiting:,} waiting"] * bool(service.waiting)
     parts += [f"{service.held:,} held"] * bool(service.held)
-    parts.append(f"{plural(service.seen, 'pin')} there, {service.ours:,} of them ours")
+    adopted = f" and {service.adopted:,} adopted" if service.adopted else ""
+    parts.append(f"{plural(service.seen, 'pin')} there, {service.ours:,} of them ours{adopted}")
     if service.state != "active":
         parts.append(service.state)
     if not service.complete:
