@@ -5,6 +5,7 @@ Source of the table: the multiaddr specification, protocols.csv.
 """
 
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -66,10 +67,9 @@ def parse(text: str) -> tuple[Component, ...]:
 
 def _checked(protocol: str, value: str) -> str:
     if protocol in IPS:
-        try:
+        version: int = 0
+        with suppress(ValueError):
             version = ip_address(value).version
-        except ValueError:
-            version = 0
         if version != int(protocol[2]) or "%" in value:
             raise ValueError(f"/{protocol} is followed by something that is no address of its kind")
     elif protocol in _PORTS:
@@ -148,7 +148,11 @@ def _from_multiaddr(parts: tuple[Component, ...]) -> str:
 
 
 def _url(scheme: str, host: str, port: int | None) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).lower().rstrip(".")  # noqa: S104  not bound
+    host = host.lower().rstrip(".")
+    with suppress(ValueError):
+        ip = ip_address(host)
+        if ip.is_unspecified:
+            host = "127.0.0.1" if ip.version == 4 else "::1"
     if ":" in host:
         host = f"[{host}]"
     return f"{scheme}://{host}" + (f":{port}" if port else "")

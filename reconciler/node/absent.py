@@ -3,12 +3,13 @@
 What needs the node is then unknown, and what does not goes on.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from reconciler.core.cid import Cid
 from reconciler.core.errors import NodeError
 from reconciler.core.question import Identity, KuboServices, Stat
 from reconciler.node.protocol import Entry, LocalPin, PinProgress
+from reconciler.node.upload import Imported
 
 
 class AbsentNode:
@@ -70,6 +71,21 @@ class AbsentNode:
         raise self._error()
 
     async def pinned(self, cid: str) -> LocalPin | None:  # noqa: ARG002 (the seam's)
+        raise self._error()
+
+    async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:  # noqa: ARG002 (the seam's)
+        raise self._error()
+
+    async def whole(self, cid: str, *, stall: float = 120.0) -> bool:  # noqa: ARG002 (the seam's)
+        raise self._error()
+
+    async def import_car(
+        self,
+        data: AsyncIterable[bytes],  # noqa: ARG002 (the seam's)
+        *,
+        pin_roots: bool = False,  # noqa: ARG002 (the seam's)
+        stall: float = 120.0,  # noqa: ARG002 (the seam's)
+    ) -> Imported:
         raise self._error()
 
     async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:  # noqa: ARG002 (the seam's)

@@ -1,10 +1,10 @@
 """A Kubo node over its RPC API, 0.28 to 0.44: `protocol.Node`, and what moving content needs beyond it."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
-from reconciler.node import content, files, names, pins, settings, swarm, upload
+from reconciler.node import content, files, names, pins, settings, swarm, upload, whole
 from reconciler.node.kubo import Kubo
 from reconciler.node.multipart import Part
 from reconciler.node.protocol import Entry, LocalPin, PinProgress
@@ -43,8 +43,11 @@ class KuboNode:
 
     def find_providers(
         self, cid: str, *, most: int = 20, deadline: float | None = None
-    ) -> AsyncIterator[Provider]:
+    ) -> AsyncGenerator[Provider, None]:
         return swarm.find_providers(self.kubo, cid, most=most, deadline=deadline)
+
+    async def received_from(self, peer_id: str, *, deadline: float | None = None) -> int:
+        return await swarm.received_from(self.kubo, peer_id, deadline=deadline)
 
     # --- MFS ------------------------------------------------------------------------------------------------
 
@@ -70,7 +73,7 @@ class KuboNode:
 
     def entries(
         self, cid: str, *, offline: bool = False, kinds: bool = True, deadline: float | None = None
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncGenerator[Entry, None]:
         return content.entries(self.kubo, cid, offline=offline, kinds=kinds, deadline=deadline)
 
     async def block_get(self, cid: str, *, offline: bool = False, deadline: float | None = None) -> bytes:
@@ -84,7 +87,7 @@ class KuboNode:
         length: int | None = None,
         offline: bool = False,
         stall: float | None = None,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         return content.cat(self.kubo, cid, offset=offset, length=length, offline=offline, stall=stall)
 
     async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:
@@ -123,17 +126,23 @@ class KuboNode:
         async for _ in pins.pinning(self.kubo, cid, name=name, stall=stall):
             pass
 
-    def pinning(self, cid: str, *, name: str, stall: float = 60.0) -> AsyncIterator[PinProgress]:
+    def pinning(self, cid: str, *, name: str, stall: float = 60.0) -> AsyncGenerator[PinProgress, None]:
         return pins.pinning(self.kubo, cid, name=name, stall=stall)
 
     async def unpin(self, cid: str) -> bool:
         return await pins.unpin(self.kubo, cid)
 
-    def pins(self, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:
+    def pins(self, *, kind: str = "recursive") -> AsyncGenerator[LocalPin, None]:
         return pins.pins(self.kubo, kind=kind)
 
     async def pinned(self, cid: str) -> LocalPin | None:
         return await pins.pinned(self.kubo, cid, version=self._version or await self.version())
+
+    async def pin_here(self, cid: str, *, name: str, stall: float = STALL) -> bool:
+        return await whole.pin_here(self.kubo, cid, name=name, stall=stall)
+
+    async def whole(self, cid: str, *, stall: float = STALL) -> bool:
+        return await whole.whole(self.kubo, cid, stall=stall)
 
     # --- the node's own settings ----------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Content by its CID: whether it is here, what a directory holds, bytes."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from msgspec import Struct
@@ -66,7 +66,7 @@ async def is_whole(kubo: Kubo, cid: str, *, deadline: float | None = None) -> bo
 
 async def entries(
     kubo: Kubo, cid: str, *, offline: bool = False, kinds: bool = True, deadline: float | None = None
-) -> AsyncIterator[Entry]:
+) -> AsyncGenerator[Entry, None]:
     """What a directory holds, one after the other. A file has no entries.
 
     `offline` asks nobody; what is not here is an error then. Without `kinds` only the directory itself is
@@ -97,7 +97,7 @@ async def cat(
     length: int | None = None,
     offline: bool = False,
     stall: float | None = None,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The bytes of a file by its CID, or by a path into one. It ends well or with NodeError."""
     query = [*args(path_of(cid), offset=offset, offline=offline)]
     if length is not None:

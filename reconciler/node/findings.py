@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reconciler.core.errors import EXIT_OK, EXIT_PARTIAL
+from reconciler.core.errors import EXIT_BLOCKED, EXIT_OK, EXIT_PARTIAL, worst_exit
 
 NODE_EXAMINATION_FORMAT = "1.0"
 
@@ -13,7 +13,8 @@ Level = Literal["ok", "note", "warning", "problem", "unknown"]
 
 
 class NodeFinding(Struct, frozen=True, kw_only=True):
-    """One thing. `unknown`: it could not be found out, and the text says why. `command` is what a person may
+    """One thing. `problem`: pinrec cannot do its work with this node until it is mended. `unknown`: it could not be
+    found out, and the text says why. `command` is what a person may
     run to mend it; both texts may hold words of the node, which are untrusted."""
 
     topic: Topic
@@ -59,4 +60,7 @@ class NodeExamination(Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        return EXIT_PARTIAL if any(f.level == "unknown" for f in self.findings) else EXIT_OK
+        levels = {f.level for f in self.findings}
+        return worst_exit(
+            EXIT_PARTIAL if "unknown" in levels else EXIT_OK, EXIT_BLOCKED if "problem" in levels else EXIT_OK
+        )

@@ -11,7 +11,7 @@ Texts are matched by substring: between two runs of one version some have a pref
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -205,7 +205,7 @@ def _message(answer: RpcAnswer) -> str:
 def _line_of_failure(data: bytes) -> str:
     """The message of `{"Message": …}`, or a text in JSON, as `files/rm` tells of an error with 200."""
     try:
-        value: Any = msgspec.json.decode(data)  # Any: whatever a node says where it should not
+        value: object = msgspec.json.decode(data)
         return value if isinstance(value, str) else msgspec.convert(value, _Failure).message
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         return ""

@@ -20,7 +20,7 @@ from reconciler.node.protocol import Entry
 
 #: Bounds of one walk.
 MAX_DIRECTORIES: Final = 500
-MAX_ENTRIES: Final = 100_000
+MAX_ENTRIES: Final = 200_000
 MAX_LOOKS: Final = 2_000
 SECONDS: Final = 20.0
 
@@ -33,8 +33,8 @@ class Walk(Struct, frozen=True, kw_only=True):
     unfinished: str = ""
 
 
-class _Bound(Exception):  # noqa: N818  the walk ends early, which is no error
-    pass
+class _BoundError(Exception):
+    """The walk ends early, and says why."""
 
 
 class Walker:
@@ -69,7 +69,7 @@ class Walker:
             why = f"only {done} directories were looked at" if waiting else ""
         except TimeoutError:
             why = f"only {done} directories could be looked at in {self._seconds:g} s"
-        except _Bound as bound:
+        except _BoundError as bound:
             why = str(bound)
         return Walk(lazy=tuple(lazy), directories=done, unfinished=why)
 
@@ -99,13 +99,13 @@ class Walker:
             found.append(entry)
             self._entries += 1
             if self._entries > MAX_ENTRIES:
-                raise _Bound(f"only {MAX_ENTRIES} entries were looked at")
+                raise _BoundError(f"only {MAX_ENTRIES} entries were looked at")
         return found
 
     async def _is_here(self, entry: Entry) -> bool:
         self._looks += 1
         if self._looks > MAX_LOOKS:
-            raise _Bound(f"only {MAX_LOOKS} blocks were looked for")
+            raise _BoundError(f"only {MAX_LOOKS} blocks were looked for")
         return await self._node.has(entry.cid)
 
 

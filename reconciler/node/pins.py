@@ -7,7 +7,7 @@ bytes in the progress of pin/add        since 0.40; before, only nodes are count
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from msgspec import Struct
@@ -43,7 +43,7 @@ class _Removed(Struct, rename="pascal"):
     pins: list[str] | None = None
 
 
-async def pinning(kubo: Kubo, cid: str, *, name: str, stall: float) -> AsyncIterator[PinProgress]:
+async def pinning(kubo: Kubo, cid: str, *, name: str, stall: float) -> AsyncGenerator[PinProgress, None]:
     """`pin/add?progress=true`: a line every half second, growing or not, and a last one with the pins."""
     loop = asyncio.get_running_loop()
     query = [*args(cid, name=name, recursive=True, progress=True), patience(LONGEST)]
@@ -81,7 +81,7 @@ async def unpin(kubo: Kubo, cid: str) -> bool:
     return True
 
 
-async def pins(kubo: Kubo, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:
+async def pins(kubo: Kubo, *, kind: str = "recursive") -> AsyncGenerator[LocalPin, None]:
     """All pins of a kind (`recursive`, `direct`, `indirect`, `all`)."""
     async for pin in kubo.records("pin/ls", args(type=kind, names=True, stream=True), _Pin):
         yield LocalPin(cid=pin.cid, kind=pin.type, name=pin.name)

@@ -4,13 +4,16 @@ Every operation raises `core.errors.NodeError` and nothing else. Deadlines are t
 calls ignore `timeout=` (measured on 0.44).
 """
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
+
+if TYPE_CHECKING:
+    from reconciler.node.upload import Imported
 
 
 class PinProgress(Struct, frozen=True, kw_only=True):
@@ -100,6 +103,21 @@ class Node(Protocol):
 
     async def pinned(self, cid: str) -> LocalPin | None:
         """The recursive pin of a CID, if there is one."""
+        ...
+
+    async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:
+        """`pin/add` of what is here, without asking the network; False if a block of it is not. Ask `pinned` first:
+        it renames."""
+        ...
+
+    async def whole(self, cid: str, *, stall: float = 120.0) -> bool:
+        """Whether every block of a DAG is here. Never asks the network."""
+        ...
+
+    async def import_car(
+        self, data: AsyncIterable[bytes], *, pin_roots: bool = False, stall: float = 120.0
+    ) -> "Imported":
+        """`dag/import` of one CAR file; the node checks each block."""
         ...
 
     async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:

@@ -1,6 +1,6 @@
 """Who the node is, and whom it talks to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from msgspec import Struct, field
 
@@ -22,6 +22,10 @@ class _Id(Struct):
     # Without a network the node has none, and says null.
     addresses: list[str] | None = field(name="Addresses", default=None)
     agent: str = field(name="AgentVersion", default="")
+
+
+class _Ledger(Struct, rename="pascal"):
+    recv: int = 0
 
 
 class _Version(Struct, rename="pascal"):
@@ -62,9 +66,17 @@ async def connect(kubo: Kubo, address: str, *, deadline: float | None = None) ->
         )
 
 
+async def received_from(kubo: Kubo, peer_id: str, *, deadline: float | None = None) -> int:
+    """Bytes of blocks that a peer has sent the node since it started: `bitswap/ledger`.
+
+    0 for a peer that the node never met. A block counts when it comes, asked for or not, twice if it comes twice.
+    """
+    return (await kubo.json("bitswap/ledger", args(peer_id), _Ledger, deadline=deadline)).recv
+
+
 async def find_providers(
     kubo: Kubo, cid: str, *, most: int = 20, deadline: float | None = None
-) -> AsyncIterator[Provider]:
+) -> AsyncGenerator[Provider, None]:
     """`routing/findprovs`: those who say that they have the block, each as soon as it is known."""
     query = args(cid, num_providers=most)
     deadline = kubo.timeout if deadline is None else deadline

@@ -101,8 +101,6 @@ class Rpc:
             (b"User-Agent", f"pinrec/{__version__}".encode()),
             (b"Accept", b"*/*"),
         ]
-        if self._auth:
-            self._headers.append((b"Authorization", self._auth.header.reveal().encode()))
         self._stack = AsyncExitStack()
         self._calls = self._streams = self._uploads = httpcore.AsyncConnectionPool()
 
@@ -239,11 +237,14 @@ class Rpc:
             target += "?" + urlencode(query, quote_via=quote, safe="")
         url = httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=target)
         times = {"connect": min(wait, CONNECT_TIMEOUT), "read": wait, "write": wait, "pool": wait}
+        headers = list(self._headers)
+        if self._auth:
+            headers.append((b"Authorization", self._auth.header.reveal().encode()))
         if body is None:
-            headers = [*self._headers, (b"Content-Length", b"0")]
+            headers.append((b"Content-Length", b"0"))
             return httpcore.Request(b"POST", url, headers=headers, extensions={"timeout": times})
         content, kind = body
-        headers = [*self._headers, (b"Content-Type", kind.encode()), (b"Transfer-Encoding", b"chunked")]
+        headers += [(b"Content-Type", kind.encode()), (b"Transfer-Encoding", b"chunked")]
         return httpcore.Request(b"POST", url, headers=headers, content=content, extensions={"timeout": times})
 
     def _failure(self, error: Exception, command: str, wait: float) -> NodeError:
@@ -338,6 +339,6 @@ def _content_type(response: httpcore.Response) -> str:
 def _proxy(url: str) -> httpcore.Proxy:
     """Raises ValueError for what is no HTTP proxy."""
     parsed = httpx.Proxy(url=url)
-    if parsed.url.scheme not in ("http", "https"):
+    if parsed.url.scheme not in ("http", "https") or not parsed.url.host:
         raise ValueError("only HTTP proxies")
     return httpcore.Proxy(url=str(parsed.url), auth=parsed.raw_auth, headers=parsed.headers.raw)

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import httpcore
 
@@ -35,7 +35,7 @@ class Backend(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,  # Any: as httpcore declares it
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         inner = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
         return Ahead(inner) if self._ahead else Stream(inner)
@@ -69,7 +69,7 @@ class Stream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         return Stream(await self.inner.start_tls(ssl_context, server_hostname, timeout))
 
-    def get_extra_info(self, info: str) -> Any:  # Any: as httpcore declares it
+    def get_extra_info(self, info: str) -> object:
         return self.inner.get_extra_info(info)
 
 

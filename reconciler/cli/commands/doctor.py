@@ -22,11 +22,13 @@ Examples:
   pinrec doctor pinata --read-only        only what reading can tell
   pinrec doctor mine --cid bafybei…       with content that the service can find
   pinrec doctor mine --yes --write        in CI: into the manifest, as nothing else remembers
+  pinrec doctor --node                    the Kubo node of the manifest
 """
 
 
 @click.command("doctor", epilog=_EPILOG)
-@click.argument("service")
+@click.argument("service", required=False)
+@click.option("--node", is_flag=True, help="Look at the Kubo node of the manifest instead. Changes nothing.")
 @click.option(
     "--cid",
     "cids",
@@ -51,7 +53,8 @@ Examples:
 @pass_options
 def command(
     options: Options,
-    service: str,
+    service: str | None,
+    node: bool,
     cids: tuple[str, ...],
     read_only: bool,
     write: bool,
@@ -67,7 +70,17 @@ def command(
 
     What was found is used from the next plan on, where the manifest's own `profile:` says nothing else. Exits 3 if
     not all could be probed, or a pin could not be removed.
+
+    With --node: version, peer id and reachability of the node, what a look at its MFS costs, what could freeze MFS,
+    whether Kubo's own MFS policy is on for a service of the manifest, and garbage collection. Exits 3 if not all could
+    be found out, 4 if something must be mended first.
     """
+    if node:
+        if service is not None or cids or read_only or write or yes:
+            raise click.UsageError("--node goes with --json, --timeout and -f only")
+        return _node(options, as_json=as_json, timeout=timeout)
+    if service is None:
+        raise click.UsageError("name a service of the manifest, or give --node")
     import os
     import sys
 
@@ -146,6 +159,42 @@ def command(
         return examined(journal)
 
 
+def _node(options: Options, *, as_json: bool, timeout: float | None) -> int:
+    import asyncio
+    import os
+
+    from reconciler.cli import interrupt
+    from reconciler.cli.declared import load
+    from reconciler.cli.output import emit, style
+    from reconciler.cli.render import node_doctor as render
+    from reconciler.core.errors import NodeError, UsageError
+    from reconciler.node.doctor import examine
+    from reconciler.node.open import open_node
+
+    manifest = load(options)
+    spec = manifest.node
+    if spec is None:
+        raise UsageError(
+            f"{manifest.path}: the manifest names no node", hint="node: {api: http://127.0.0.1:5001} does"
+        )
+
+    async def main(_: "Interrupt") -> int:
+        async with open_node(spec, environ=os.environ) as node:
+            try:
+                async with asyncio.timeout(timeout or _TIMEOUT):
+                    found = await examine(node, list(manifest.services.values()), peer_id=spec.peer_id)
+            except TimeoutError:
+                raise NodeError(
+                    f"the node at {node.where}: not examined within {timeout or _TIMEOUT:g} s",
+                    late=True,
+                    hint="--timeout gives it longer",
+                ) from None
+        emit(render.examination(found, as_json=as_json, style=style(options)))
+        return found.exit_code
+
+    return interrupt.run(main)
+
+
 async def _examine(
     options: Options,
     spec: "Service",
@@ -160,17 +209,18 @@ async def _examine(
 
     from reconciler.cli.output import say
     from reconciler.cli.render.escape import terminal
-    from reconciler.core.learned import DOCTOR_RUN
+    from reconciler.core.learned import DOCTOR_RUN, place_of
     from reconciler.services.doctor import Doctor
     from reconciler.services.tape import open_taped
 
-    known = journal.learned(spec.name).get(DOCTOR_RUN, "") if journal else ""
+    place = place_of(spec.endpoint)
+    known = journal.learned(spec.name, place=place).get(DOCTOR_RUN, "") if journal else ""
 
     def began(run: str) -> None:
         # Known to this machine before its first pin: whoever comes after a crash need not wait.
         if journal is not None:
-            journal.learn(spec.name, DOCTOR_RUN, run)
-            journal.learned(spec.name)
+            journal.learn(spec.name, DOCTOR_RUN, run, place=place)
+            journal.learned(spec.name, place=place)
 
     async with open_taped(spec, environ=os.environ) as taped:
         doctor = Doctor(
@@ -198,20 +248,22 @@ def _remember(journal: "Journal", spec: "Service", found: "Examination") -> None
     if not found.determined:
         return
     partly = found.read_only or found.stopped
-    before = learned.diagnosis_of(spec, journal.learned(spec.name)) if partly else None
+    place = learned.place_of(spec.endpoint)
+    before = learned.diagnosis_of(spec, journal.learned(spec.name, place=place)) if partly else None
     diagnosis = learned.Diagnosis(
         date=found.date[:10],
-        place=learned.place_of(spec.endpoint),
+        place=place,
         fields={**(before.fields if before else {}), **found.determined},
     )
-    journal.learn(spec.name, learned.PROFILE, learned.encode(diagnosis))
+    journal.learn(spec.name, learned.PROFILE, learned.encode(diagnosis), place=place)
     for field, fact in (
         ("meta", learned.META),
         ("secondAdd", learned.SECOND_ADD),
         ("idIsCid", learned.ID_IS_CID),
+        *((fact, fact) for fact in learned.LISTED),
     ):
         if field in found.determined:
-            journal.learn(spec.name, fact, "")
+            journal.learn(spec.name, fact, "", place=place)
 
 
 def _write(options: Options, spec: "Service", found: "Examination") -> int:
