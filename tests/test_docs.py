@@ -3,7 +3,8 @@
 What a fenced block means:
 
   sh       is run, the blocks of a page in order, in one shell and one empty folder, with a `pinrec sandbox` at
-           http://127.0.0.1:5010, where `sandbox-token` and `second-token` are two accounts; each must succeed
+           http://127.0.0.1:5010, where `sandbox-token` and `second-token` are two accounts, and for a page that
+           names http://127.0.0.1:5011 with a `--node` there; each must succeed
   text     right after `sh`: what that block prints. UPDATE=1 writes it anew
   yaml     a manifest or a part of one is loaded; a workflow's commands are checked
            after `<!-- edit: FILE -->` it takes the place of the same top-level key in that file, for the next `sh`
@@ -13,6 +14,7 @@ What a fenced block means:
 The commands of all of them, and those in `code`, must exist with all their options.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -36,6 +38,8 @@ from reconciler.core.presets import PRESETS
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.manifest import load_manifest, schema_file, schema_text
 from reconciler.sandbox import Sandbox
+from reconciler.sandbox.network import Network
+from reconciler.sandbox.node import SandboxNode
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -44,6 +48,7 @@ NAMES = [str(p.relative_to(ROOT)) for p in PAGES]
 GENERATED = "docs/cli.md"
 UPDATE = bool(os.environ.get("UPDATE"))
 RUNS = ("sh", "shell", "console")
+SERVICE, NODE = "http://127.0.0.1:5010", "http://127.0.0.1:5011"
 
 
 class Block(NamedTuple):
@@ -149,6 +154,19 @@ def settled(text: str) -> str:
     return re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:5010", text)
 
 
+@contextlib.contextmanager
+def _sandbox(*, with_node: bool) -> Iterator[dict[str, str]]:
+    """What `pinrec sandbox` starts, and with `--node` its node: the addresses of the pages, and where they are."""
+    tokens = ["sandbox-token", "second-token"]
+    if not with_node:
+        with Sandbox(tokens=tokens) as sandbox:
+            yield {SERVICE: sandbox.url}
+        return
+    network = Network()
+    with SandboxNode(network=network) as node, Sandbox(tokens=tokens, network=network) as sandbox:
+        yield {SERVICE: sandbox.url, NODE: node.api}
+
+
 @pytest.mark.parametrize("name", [n for n in NAMES if any(b.kind == "sh" for b in blocks(read(n)))])
 def test_what_a_page_says_happens(name: str, tmp_path: Path) -> None:
     page = read(name)
@@ -161,11 +179,12 @@ def test_what_a_page_says_happens(name: str, tmp_path: Path) -> None:
         "curl", path="/usr/bin:/bin"
     ):
         pytest.skip("curl is not installed")
-    with Sandbox(tokens=["sandbox-token", "second-token"]) as sandbox:
-        # The page has the port that `pinrec sandbox` takes, the test one that is free.
+    with _sandbox(with_node=NODE in page) as ports:
+        # The page has the ports that `pinrec sandbox` takes, the test some that are free.
+        moved = "".join(f"s#{there}#{here}#;" for there, here in ports.items())
         (tools / "pinrec").write_text(
             "#!/bin/sh\n"
-            f'for f in *.yaml; do [ ! -f "$f" ] || sed -i "s#http://127.0.0.1:5010#{sandbox.url}#" "$f"; done\n'
+            f'for f in *.yaml; do [ ! -f "$f" ] || sed -i "{moved}" "$f"; done\n'
             f'exec {shlex.quote(sys.executable)} -m reconciler.cli.main "$@"\n'
         )
         (tools / "pinrec").chmod(0o755)
@@ -179,9 +198,10 @@ def test_what_a_page_says_happens(name: str, tmp_path: Path) -> None:
         )
         (tools / "edit").chmod(0o755)
         for i, block in enumerate(todo):
-            (tools / f"{i}").write_text(
-                block.text.replace("http://127.0.0.1:5010", sandbox.url) if block.kind == "sh" else block.text
-            )
+            text = block.text
+            for there, here in ports.items() if block.kind == "sh" else ():
+                text = text.replace(there, here)
+            (tools / f"{i}").write_text(text)
             if block.kind == "sh":
                 script.append(f". {tools}/{i} > {tools}/{i}.out")
             elif block.edits:
