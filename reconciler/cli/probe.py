@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
-from reconciler.core.errors import PinrecError, SecretError
+from reconciler.core.errors import PinrecError, SecretError, ServiceError
 from reconciler.core.manifest import Service
 from reconciler.core.model import STATUSES, PinStatus
 from reconciler.services.client import open_services
@@ -63,4 +63,7 @@ async def _asked(spec: Service, ask: Callable[[PinningService], Awaitable[Answer
             return await ask(services[spec.name])
     except PinrecError as error:
         code = error.exit_code if isinstance(error, SecretError) else 3
-        return Answer(service=spec.name, why=error.message, hint=error.hint, exit_code=code)
+        why = error.message
+        if isinstance(error, ServiceError) and 300 <= error.status < 400 and error.details:
+            why += f": {error.details}"
+        return Answer(service=spec.name, why=why, hint=error.hint, exit_code=code)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.core.learned import ID_IS_CID
 from reconciler.core.model import PINNED, Desired, Listing, Owner, Remote
 from reconciler.core.plan import PinRef
 from reconciler.core.profile import Profile
@@ -59,8 +60,11 @@ class Index(Struct, frozen=True, kw_only=True):
 def with_evidence(profile: Profile, listing: Listing) -> Profile:
     """Two pinned pins of one CID prove that a second add makes a pin of its own.
 
-    Where the requestid is the CID they prove nothing: two spellings of one CID are two entries there.
+    Where the requestid is the CID they prove nothing: two spellings of one CID are two entries there. And where a
+    listing has shown that it is, no second add can make one.
     """
+    if profile.second_add == "new" and any(c.fact == ID_IS_CID for c in listing.against):
+        return replace(profile, second_add="unknown")
     if profile.second_add != "unknown":
         return profile
     seen: set[str] = set()

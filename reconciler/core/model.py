@@ -6,6 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from reconciler.core.cid import Cid
 from reconciler.core.instant import parse_instant
+from reconciler.core.learned import Contradiction
 from reconciler.core.manifest import Spec
 
 QUEUED, PINNING, PINNED, FAILED = "queued", "pinning", "pinned", "failed"
@@ -168,6 +169,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     absent: bool = False
     #: Whether a mark of ours came back in meta: proof that the service keeps it.
     mark_seen: bool = False
+    #: What it showed of the service that the profile has otherwise.
+    against: tuple[Contradiction, ...] = ()
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

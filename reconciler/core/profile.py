@@ -58,6 +58,15 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ren
         """Whether adding a CID that is there again makes it the newest pin of its name."""
         return self.second_add in ("new", "overwrite")
 
+    @property
+    def same_cid_way(self) -> Literal["safe", "overwrite", "inPlace"] | None:
+        """How a pin gets another name or other meta without ever being away; None where no way is known."""
+        if self.second_add == "new":
+            return "safe"
+        if self.second_add == "overwrite":
+            return "overwrite"
+        return "inPlace" if self.same_cid_replace == "inPlace" else None
+
 
 _ALL: tuple[Filter, ...] = ("cid", "name", "meta", "status")
 

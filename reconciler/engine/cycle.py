@@ -22,6 +22,7 @@ from reconciler.core.question import Facts
 from reconciler.engine.apply import run_apply
 from reconciler.engine.context import Context, Settings
 from reconciler.engine.facts import gather, said, sizes
+from reconciler.engine.learning import doubts
 from reconciler.engine.learning import learned as learned_of
 from reconciler.engine.local import unless_idle
 from reconciler.engine.observe import observe
@@ -108,6 +109,7 @@ async def _planned(
         leaving=ctx.journal.leaving(manifest.owner) if ctx.journal is not None else None,
         sizes=await sizes(wanted, snapshot, ctx),
         named=named,
+        doubts=doubts(ctx, manifest),
     )
     return plan_of(manifest, wanted, snapshot, overrides, stamp)
 

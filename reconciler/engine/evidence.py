@@ -46,6 +46,11 @@ class Evidence:
         if pin is not None:
             self._by_cid[service].get(pin.cid.canonical, {}).pop(requestid, None)
 
+    def deleted(self, service: str, requestid: str) -> None:
+        """We deleted it, so that an add which returned its id made no pin of that id."""
+        self.forget(service, requestid)
+        self.returned.get(service, set()).discard(requestid)
+
     def pinned(self, service: str, cid: str, name: str | None) -> Iterator[Remote]:
         """Pinned pins of ours of a canonical CID, newest first; of a key if `name` is given."""
         pins = self._by_cid.get(service, {}).get(cid, {}).values()

@@ -12,7 +12,8 @@ An intent is durable before its request is sent: `await intent(...)` returns whe
 database is in WAL mode with `synchronous=NORMAL`: a commit survives `kill -9` of the process; a power cut may
 lose the last ones, which costs history and nothing else, and no commit waits for the disk.
 
-No key, endpoint or address ever comes here: services go by their names in the manifest.
+No key, endpoint or address ever comes here: services go by their names in the manifest, and a digest stands
+for an endpoint.
 """
 
 import contextlib
@@ -31,8 +32,12 @@ import msgspec
 from msgspec import Struct
 
 from reconciler import __version__
+from reconciler.core.verified import Doubt, Verdict
 from reconciler.engine.group_commit import GroupCommit
 from reconciler.engine.journal_file import RUN_BITS, JournalFile, is_corrupt, unusable
+from reconciler.engine.journal_rows import OutcomeRow, RunRow, Seen, Try, outcome_of, run_of, time_of
+
+__all__ = ["FILE_NAME", "KEEP", "Intent", "Journal", "OutcomeRow", "RunRow", "Seen", "Try"]
 
 T = TypeVar("T")
 
@@ -48,12 +53,24 @@ _TRY = """INSERT INTO tries VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET
   attempts = CASE WHEN cid = excluded.cid THEN attempts + 1 ELSE 1 END,
   cid = excluded.cid, at = excluded.at"""
 _SETTLED = "DELETE FROM tries WHERE owner = ? AND service = ? AND name = ?"
-_LEARN = "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)"
+_LEARN = "INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)"
+# What an older pinrec noted without a place holds wherever nothing else is known.
+_LEARNED = "SELECT fact, value FROM known WHERE service = ? AND place IN ('', ?) ORDER BY place"
 _STAYS = "DELETE FROM leaving WHERE owner = ? AND service = ? AND name = ?"
 _LEAVES = "INSERT OR IGNORE INTO leaving VALUES (?, ?, ?, ?)"
 _SAW = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)"
 _ADDED = """INSERT INTO seen VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET
   pins = max(pins, 1), at = excluded.at"""
+# Only what was retrieved ends a doubt, and what has another CID by now: nothing else shows that the pin is a copy.
+_VERIFIED = """INSERT INTO verified VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE ?7 WHEN 'unretrievable' THEN ?8 END)
+  ON CONFLICT DO UPDATE SET
+  since = CASE WHEN ?7 = 'retrieved' THEN NULL WHEN cid = ?5 THEN coalesce(since, excluded.since)
+    ELSE excluded.since END,
+  cid = ?5, name = ?6, verdict = ?7, at = ?8"""
+_DOUBTS = """SELECT service, requestid, cid, name, since, at FROM verified
+  WHERE owner = ? AND service = ? AND place = ? AND since IS NOT NULL"""
+_LOOKED_AT = "SELECT requestid, cid, at FROM verified WHERE owner = ? AND service = ? AND place = ?"
+_GONE = "DELETE FROM verified WHERE owner = ? AND service = ? AND requestid = ?"
 _BEGIN = (
     "INSERT INTO runs (id, owner, plan, what, started, host, pid, pinrec) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
@@ -76,54 +93,6 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False):
     action: str
     cid: str
     requestid: str = ""
-
-
-class RunRow(Struct, frozen=True, kw_only=True):
-    """A run. `ended` and `exit_code` are None while it is at work, and for ever if it was killed."""
-
-    id: str
-    owner: str
-    plan: str
-    what: str
-    started: datetime
-    ended: datetime | None
-    exit_code: int | None
-    counts: dict[str, int]
-    host: str
-    pid: int
-    pinrec: str
-
-
-class OutcomeRow(Struct, frozen=True, kw_only=True, gc=False):
-    """A request and what became of it. `result` "" means that no answer was noted: it may have happened."""
-
-    run: str
-    #: Unique in the journal; rises in the order in which the intents of a run were noted.
-    seq: int
-    at: datetime
-    service: str
-    name: str
-    action: str
-    cid: str
-    #: Of the answer if it had one, else of the intent.
-    requestid: str
-    result: str
-    why: str
-
-
-class Try(Struct, frozen=True, kw_only=True):
-    """Retries of one CID under one key since it last was pinned, and when the latest began."""
-
-    cid: str
-    attempts: int
-    at: datetime
-
-
-class Seen(Struct, frozen=True, kw_only=True):
-    """How many pins of an owner a service held when last listed; at least one if we added there since."""
-
-    pins: int
-    at: datetime
 
 
 class Journal:
@@ -151,6 +120,11 @@ class Journal:
             return cls(JournalFile(path))
         except (OSError, sqlite3.Error) as error:
             raise unusable(path, error) from error
+
+    @property
+    def place(self) -> Path:
+        """The directory that it lies in."""
+        return self._file.path.parent
 
     def _open(self) -> GroupCommit:
         try:
@@ -253,7 +227,7 @@ class Journal:
     def runs(self, owner: str | None = None, limit: int = 20) -> list[RunRow]:
         """The latest runs (of an owner), newest first."""
         sql = f"SELECT {_RUN_COLUMNS} FROM runs WHERE ?1 IS NULL OR owner = ?1 ORDER BY n DESC LIMIT ?2"
-        return self._read(lambda db: [_run(r) for r in db.execute(sql, (owner, limit))])
+        return self._read(lambda db: [run_of(r) for r in db.execute(sql, (owner, limit))])
 
     def run(self, run: str) -> tuple[RunRow, list[OutcomeRow]] | None:
         """A run and its requests, in order; None if there is none of that id."""
@@ -263,14 +237,14 @@ class Journal:
             if found is None:
                 return None
             rows = db.execute(_OUTCOMES + "WHERE runs.id = ? ORDER BY i.seq", (run,))
-            return _run(found), [_outcome(r) for r in rows]
+            return run_of(found), [outcome_of(r) for r in rows]
 
         return self._read(read)
 
     def open_intents(self, owner: str) -> list[OutcomeRow]:
         """Requests without an answer of runs that never ended, this journal's own runs left out."""
         sql = _OUTCOMES + "WHERE runs.owner = ? AND runs.ended IS NULL AND o.seq IS NULL ORDER BY i.seq"
-        rows = self._read(lambda db: [_outcome(r) for r in db.execute(sql, (owner,))])
+        rows = self._read(lambda db: [outcome_of(r) for r in db.execute(sql, (owner,))])
         return [r for r in rows if r.run not in self._runs]
 
     def plan_applied(self, plan: str) -> RunRow | None:
@@ -278,7 +252,7 @@ class Journal:
         sql = f"""SELECT {_RUN_COLUMNS} FROM runs WHERE plan = ? AND EXISTS (
           SELECT 1 FROM intents WHERE seq BETWEEN runs.n << {RUN_BITS} AND ((runs.n + 1) << {RUN_BITS}) - 1)
           ORDER BY n LIMIT 1"""
-        return self._read(lambda db: next((_run(r) for r in db.execute(sql, (plan,))), None))
+        return self._read(lambda db: next((run_of(r) for r in db.execute(sql, (plan,))), None))
 
     def changed_after(
         self, owner: str, keys: Collection[tuple[str, str]], since: datetime, *, except_plan: str = ""
@@ -292,15 +266,14 @@ class Journal:
 
     # --- what was learned -----------------------------------------------------------------------------------
 
-    def learn(self, service: str, fact: str, value: str) -> None:
-        """Remember a fact of a service (`meta_not_kept`: `true`). Callers choose what `service` is."""
-        self._writer.put(_LEARN, service, fact, value, _now())
+    def learn(self, service: str, fact: str, value: str, *, place: str) -> None:
+        """Remember a fact of a service. `place` stands for its endpoint (`core.learned.place_of`): another manifest
+        may call another service by the same name."""
+        self._writer.put(_LEARN, service, place, fact, value, _now())
 
-    def learned(self, service: str) -> dict[str, str]:
-        """All facts of a service."""
-        return self._read(
-            lambda db: dict(db.execute("SELECT fact, value FROM facts WHERE service = ?", (service,)))
-        )
+    def learned(self, service: str, *, place: str) -> dict[str, str]:
+        """All facts of the service that has this name at this place."""
+        return self._read(lambda db: dict(db.execute(_LEARNED, (service, place))))
 
     def saw(self, owner: str, service: str, pins: int) -> None:
         """A complete listing of a service showed this many pins of an owner."""
@@ -310,13 +283,13 @@ class Journal:
         """Services that hold pins of an owner as far as known: seen in a listing, or added since."""
         sql = "SELECT service, pins, at FROM seen WHERE owner = ? AND pins > 0"
         return self._read(
-            lambda db: {s: Seen(pins=n, at=_time(at)) for s, n, at in db.execute(sql, (owner,))}
+            lambda db: {s: Seen(pins=n, at=time_of(at)) for s, n, at in db.execute(sql, (owner,))}
         )
 
     def leaving(self, owner: str) -> dict[tuple[str, str], datetime]:
         """Since when names (by service and name) have not been wanted, as `note_leaving` was told."""
         sql = "SELECT service, name, since FROM leaving WHERE owner = ?"
-        return self._read(lambda db: {(s, n): _time(at) for s, n, at in db.execute(sql, (owner,))})
+        return self._read(lambda db: {(s, n): time_of(at) for s, n, at in db.execute(sql, (owner,))})
 
     def note_leaving(
         self, owner: str, services: Collection[str], names: Collection[tuple[str, str]], now: datetime
@@ -332,11 +305,47 @@ class Journal:
                 "INSERT OR IGNORE INTO leaving VALUES (?, ?, ?, ?)", owner, service, name, now.timestamp()
             )
 
+    # --- what was verified ----------------------------------------------------------------------------------
+
+    def verified(
+        self,
+        owner: str,
+        service: str,
+        requestid: str,
+        *,
+        place: str,
+        cid: str,
+        name: str,
+        verdict: Verdict,
+        now: datetime,
+    ) -> None:
+        """Note what a look at a pin found. `cid` is canonical, `place` as in `learn`."""
+        at = now.timestamp()
+        self._writer.put(_VERIFIED, owner, service, place, requestid, cid, name, verdict, at)
+
+    def doubts(self, owner: str, service: str, *, place: str) -> list[Doubt]:
+        """Pins that were found unretrievable at the service at this place, and have not been retrieved since."""
+        rows = self._read(lambda db: db.execute(_DOUBTS, (owner, service, place)).fetchall())
+        return [
+            Doubt(service=s, requestid=r, cid=c, name=n, since=time_of(since), at=time_of(at))
+            for s, r, c, n, since, at in rows
+        ]
+
+    def looked_at(self, owner: str, service: str, *, place: str) -> dict[tuple[str, str], datetime]:
+        """When pins, by requestid and canonical CID, were last looked at."""
+        rows = self._read(lambda db: db.execute(_LOOKED_AT, (owner, service, place)).fetchall())
+        return {(r, c): time_of(at) for r, c, at in rows}
+
+    def forget_verified(self, owner: str, service: str, requestids: Collection[str]) -> None:
+        """Pins that are there no more."""
+        for requestid in requestids:
+            self._writer.put(_GONE, owner, service, requestid)
+
     def last_try(self, owner: str, service: str, name: str) -> Try | None:
         """The retries of what is under a key, or None if it was not retried since it last was pinned."""
         sql = "SELECT cid, attempts, at FROM tries WHERE owner = ? AND service = ? AND name = ?"
         found = self._read(lambda db: db.execute(sql, (owner, service, name)).fetchone())
-        return None if found is None else Try(cid=found[0], attempts=found[1], at=_time(found[2]))
+        return None if found is None else Try(cid=found[0], attempts=found[1], at=time_of(found[2]))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -347,43 +356,6 @@ class Journal:
 
 def _now() -> float:
     return datetime.now(UTC).timestamp()
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _run(row: tuple[str, str, str, str, float, float | None, int | None, str, str, int, str]) -> RunRow:
-    run, owner, plan, what, started, ended, code, counts, host, pid, pinrec = row
-    return RunRow(
-        id=run,
-        owner=owner,
-        plan=plan,
-        what=what,
-        started=_time(started),
-        ended=None if ended is None else _time(ended),
-        exit_code=code,
-        counts=msgspec.json.decode(counts, type=dict[str, int]),
-        host=host,
-        pid=pid,
-        pinrec=pinrec,
-    )
-
-
-def _outcome(row: tuple[str, int, float, str, str, str, str, str, str, str]) -> OutcomeRow:
-    run, seq, at, service, name, action, cid, requestid, result, why = row
-    return OutcomeRow(
-        run=run,
-        seq=seq,
-        at=_time(at),
-        service=service,
-        name=name,
-        action=action,
-        cid=cid,
-        requestid=requestid,
-        result=result,
-        why=why,
-    )
 
 
 def _forget(db: sqlite3.Connection, *, before: datetime) -> None:

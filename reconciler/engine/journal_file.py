@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.core.errors import PinrecError
 
 #: PRAGMA user_version of the tables below. A newer one is refused, an older one migrated.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 #: Seconds to wait for another process that writes (another owner, or a plan beside an apply).
 BUSY_TIMEOUT = 10.0
 
@@ -45,6 +45,21 @@ _MIGRATIONS = {
 CREATE TABLE IF NOT EXISTS leaving (
   owner TEXT NOT NULL, service TEXT NOT NULL, name TEXT NOT NULL, since REAL NOT NULL,
   PRIMARY KEY (owner, service, name)) WITHOUT ROWID;
+""",
+    # Two manifests may call two services by one name: what is known of a service goes by its endpoint, too.
+    3: """
+CREATE TABLE IF NOT EXISTS known (
+  service TEXT NOT NULL, place TEXT NOT NULL, fact TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (service, place, fact)) WITHOUT ROWID;
+INSERT OR IGNORE INTO known SELECT service, '', fact, value, at FROM facts;
+DROP TABLE facts;
+""",
+    # `since`: when it was first found unretrievable without having been retrieved afterwards, NULL if it is not so.
+    4: """
+CREATE TABLE IF NOT EXISTS verified (
+  owner TEXT NOT NULL, service TEXT NOT NULL, place TEXT NOT NULL, requestid TEXT NOT NULL, cid TEXT NOT NULL,
+  name TEXT NOT NULL, verdict TEXT NOT NULL, at REAL NOT NULL, since REAL,
+  PRIMARY KEY (owner, service, place, requestid)) WITHOUT ROWID;
 """,
 }
 #: Results that say that the file is damaged, or is no database at all.

@@ -13,11 +13,13 @@ from datetime import timedelta
 from reconciler.core.errors import RateLimitedError, ServiceError
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Service
-from reconciler.core.model import FAILED, PINNED, Desired, Remote
+from reconciler.core.model import FAILED, PINNED, Desired, PinRequest, Remote
 from reconciler.core.ownership import request_for
 from reconciler.core.plan import Add, Change, Delete, Keep, Replace, Retry, Victim
 from reconciler.core.report import Result, ServiceReport
 from reconciler.engine.follow import follow
+from reconciler.engine.newer import wait_to_be_newer
+from reconciler.engine.renew import add_again
 from reconciler.engine.retire import Moved, retire
 from reconciler.engine.run import Run, why
 from reconciler.engine.send import in_the_way, marks_kept, send_add, send_replace
@@ -48,6 +50,11 @@ class Lane:
         self.pending: dict[str, Followed] = {k.requestid: k for k in waiting}
         #: what is true at the service, with the pin that makes it so
         self.true: list[tuple[Followed, Remote | None]] = []
+
+    @property
+    def asking(self) -> Iterable[Followed]:
+        """What needs somebody to have the content: what is to be sent, and what an earlier run left waiting."""
+        return (*self.firsts, *self.pending.values())
 
     async def work(self) -> None:
         client = self.run.ctx.services[self.service.name]
@@ -103,7 +110,8 @@ class Lane:
     # --- 1. first halves ----------------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        firsts = list(self.firsts)
+        # What has to be imported first keeps nothing else waiting.
+        firsts = sorted(self.firsts, key=self.run.imports.concerns)
         while firsts and self._mark_unproven and not self.stopped:
             # Each goes alone and is read back, until one shows that our mark is kept.
             action = firsts.pop(0)
@@ -147,10 +155,14 @@ class Lane:
         if isinstance(action, Replace) and action.how == "shared":
             self.true.append((action, None))
             return
+        if not await self.run.content_for(action):
+            return
         wanted = self.wanted[action.name]
         request = request_for(wanted, self.service, self.run.planned.manifest.owner)
         if isinstance(action, Retry) and not await self._really_failed(action):
             return
+        if isinstance(action, Replace):
+            await wait_to_be_newer(self.run, self.service, action)
         if self.diff.one or not self.diff.listing.complete:
             there, why_not = await in_the_way(self.run, self.service, wanted, request)
             if why_not:
@@ -162,8 +174,16 @@ class Lane:
         if isinstance(action, Replace) and action.target is not None:
             if not await self._replace(action, action.target, wanted):
                 return
+        elif isinstance(action, Retry):
+            await self._retry(action, request)
         else:
             self._accepted(action, await send_add(self.run, self.service, action, request))
+
+    async def _retry(self, action: Retry, request: PinRequest) -> None:
+        try:
+            self._accepted(action, await add_again(self.run, self.service, action, request))
+        except Moved as moved:
+            self.run.finish(action, "moved", why=moved.reason)
 
     async def _really_failed(self, action: Retry) -> bool:
         """A failure is believed after a second look; a retry waits its turn where a journal remembers the last."""

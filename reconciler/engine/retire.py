@@ -104,6 +104,8 @@ async def _has_copy(run: Run, service: str, cid: str, name: str | None, but: str
     for pin in list(run.evidence.pinned(service, cid, name)):
         if pin.requestid == but or (service, pin.requestid) in run.victims:
             continue
+        if run.planned.doubts.of(service, pin.requestid, cid) is not None:
+            continue
         now = await run.read(service, pin.requestid)
         if now is None or not now.mine or now.status != PINNED or now.cid.canonical != cid:
             continue

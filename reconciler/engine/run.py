@@ -13,6 +13,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.dial import Dialler
 from reconciler.engine.evidence import Evidence, difference
 from reconciler.engine.hints import Hints
+from reconciler.engine.importing import Imports
 from reconciler.engine.journal import Intent, Journal
 
 KIND = {Add: "add", Replace: "replace", Retry: "retry", Delete: "delete", Keep: "wait"}
@@ -28,6 +29,7 @@ class Run:
         self.rules = Rules.of(planned.manifest)
         self.evidence = Evidence({name: d.listing.remotes for name, d in planned.diffs.items()})
         self.hints = Hints(ctx, planned.manifest)
+        self.imports = Imports(planned, ctx)
         self.dialler = Dialler(ctx)
         self.started = ctx.monotonic()
         self.deadline = self.started + ctx.settings.timeout
@@ -43,6 +45,19 @@ class Run:
         self._journal_told = False
         #: the journal's number of each action's own request, for its final outcome
         self._intents: dict[int, int] = {}
+
+    async def content_for(self, action: ActionBase) -> bool:
+        """Whether what is to be pinned can be had, once it was waited for; if not, that is its outcome."""
+        if not self.imports.concerns(action):
+            return True
+        refused = await self.imports.ready(action)
+        # The time to wait for pins begins when there is something to pin.
+        self.deadline = max(self.deadline, self.ctx.monotonic() + self.ctx.settings.timeout)
+        if refused is None:
+            return True
+        result, reason = refused
+        self.finish(action, result, why=reason)
+        return False
 
     # --- reading ------------------------------------------------------------------------------------------------
 

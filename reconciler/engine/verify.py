@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from reconciler.core.learned import ALTERED, META
 from reconciler.core.manifest import Service
 from reconciler.core.model import Remote
 from reconciler.core.ownership import meta_differs
 from reconciler.core.plan import Add, Replace, Retry
+from reconciler.engine.learning import learn
 from reconciler.engine.reread import reread
 from reconciler.engine.run import Run
 
@@ -28,6 +30,6 @@ async def verify(run: Run, service: Service, made: Sequence[tuple[Add | Replace 
             run.wrote_second(service.name, action.name)
         elif service.profile.meta != "dropped" and meta_differs(wanted[action.name], again):
             altered = True
-    if altered and run.ctx.journal is not None:
-        run.ctx.journal.learn(service.name, "meta", "altered")
+    if altered:
+        learn(run.ctx, service, META, ALTERED)
     return altered

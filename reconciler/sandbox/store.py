@@ -23,12 +23,16 @@ from reconciler.sandbox.pin import PINNED, STATUSES, Pin, compared, fold
 
 
 class Fate(Struct, frozen=True, kw_only=True):
-    """A pin's way through its statuses: where it starts, when it goes on (microseconds since 1970), how it ends."""
+    """A pin's way through its statuses: where it starts, when it goes on (microseconds since 1970), how it ends.
+
+    `awaits`: it ends otherwise as soon as its content was fetched.
+    """
 
     status: int = PINNED
     due: int | None = None
     done: int | None = None
     outcome: int = PINNED
+    awaits: bool = False
 
 
 class Row(Struct, frozen=True):
@@ -185,11 +189,21 @@ class Store:
                     "UPDATE pin SET status = outcome, due = NULL WHERE due <= ? AND status IN (1, 3)", (now,)
                 )
 
+    def pending(self) -> list[tuple[int, int, str, Pin]]:
+        """(account, created, requestid, pin) of everything that is queued or pinning."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT account, created, json FROM pin WHERE status IN (0, 1)"
+            ).fetchall()
+        return [(account, created, *documents.read_lasting(text)) for account, created, text in rows]
+
     def turn(self, account: int, requestid: str, status: int, *, until: int | None = None) -> bool:
-        """Puts a pin into a status: for ever, or `until` an instant at which it is as before. False without it."""
+        """Puts a pin into a status: for ever, or `until` an instant at which it is as before, or has come to its end
+        if it was on its way. False without it."""
         with self.transaction() as db:
             changed = db.execute(
-                "UPDATE pin SET outcome = status, status = ?, due = ? WHERE account = ? AND requestid = ?",
+                "UPDATE pin SET outcome = CASE WHEN due IS NULL THEN status ELSE outcome END, status = ?, due = ?"
+                " WHERE account = ? AND requestid = ?",
                 (status, until, account, requestid),
             )
             return changed.rowcount == 1

@@ -1,12 +1,13 @@
 """A pinning service over HTTP: the operations of API v1.0.0 on top of `transport.http`."""
 
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Protocol
 from urllib.parse import quote, urlencode
 
-from reconciler.core.errors import LostAnswerError, NotFoundError, ProtocolError
+from reconciler.core.errors import LostAnswerError, NotFoundError, ProtocolError, RateLimitedError
 from reconciler.core.manifest import Service
 from reconciler.core.model import PinRequest, PinStatus
 from reconciler.services import wire
@@ -132,6 +133,8 @@ class HttpPinningService:
     def _failure(self, action: str, answer: Answer) -> Exception:
         error = failure(self.name, action, answer, redact=self._http.redact)
         error.retry_after = self._http.retry_after(answer)
+        if isinstance(error, RateLimitedError) and error.retry_after:
+            error.message += f"; it asks to come again in {_span(error.retry_after)}"
         if isinstance(error, NotFoundError) and action in ("list", "add"):
             error.hint = "is the endpoint right? It is given without /pins"
         return error
@@ -142,6 +145,17 @@ class HttpPinningService:
 
 
 _PLAIN: Final = Query()
+
+
+def _span(seconds: float) -> str:
+    whole = math.ceil(seconds)
+    return (
+        f"{whole} s"
+        if whole < 120
+        else f"{round(whole / 60)} min"
+        if whole < 7200
+        else f"{round(whole / 3600)} h"
+    )
 
 
 def encode_query(query: Query) -> str:

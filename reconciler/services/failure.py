@@ -47,8 +47,9 @@ def failure(service: str, action: str, answer: Answer, *, redact: Callable[[str]
         phrase = str(answer.status)
     words = ": ".join(text for text in (reason, details) if text)
     if 300 <= answer.status < 400:
+        # Where to is told to those who ask the service, not in plans: they hold no address.
         to = clean(redact(answer.headers.get("location", "")))
-        words = f"it points to {to or 'nowhere'}"
+        details, words = to or details, "it points elsewhere" if to else "it points nowhere"
     return kind(
         f"{service}: {action}: HTTP {phrase}" + (f": {words}" if words else ""),
         service=service,
@@ -71,9 +72,9 @@ def _kind(status: int) -> tuple[type[ServiceError], str]:
         case 429:
             return RateLimitedError, "set limits.requests of this service in the manifest"
         case _ if 300 <= status < 400:
-            return (
-                ProtocolError,
-                "redirects are not followed, they would carry the key; set the endpoint to that",
+            return ProtocolError, (
+                "redirects are not followed, they would carry the key; "
+                "set the endpoint to where it points (`pinrec service test` shows it)"
             )
         case _ if 400 <= status < 500:
             return RejectedError, ""

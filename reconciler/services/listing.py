@@ -15,6 +15,8 @@ time, and each answer about a window is judged by what is in it:
 6.  What was created or replaced meanwhile is newer than the newest seen at first: asked for until nothing is new.
 7.  At last the number seen is held against `count`, where that is a total.
 
+A profile saves requests and is not relied on: what it has otherwise than the listing shows is told (`signs`).
+
 Where none of this leads to an end the listing is incomplete, and says why.
 """
 
@@ -26,12 +28,23 @@ from msgspec import Struct
 
 from reconciler.core.errors import AuthError, FundsError, RejectedError, ServerFaultError, ServiceError
 from reconciler.core.instant import MICROSECOND, MILLISECOND, SECOND, parse_instant
+from reconciler.core.learned import Contradiction
 from reconciler.core.manifest import Limits
 from reconciler.core.profile import Profile
 from reconciler.services.protocol import Page, PinningService
 from reconciler.services.reader import LIMIT, Reader, Sink, StuckError
+from reconciler.services.signs import Signs
 from reconciler.services.view import MINUTE, View, resolution, view
-from reconciler.services.windows import Window, above, below, halves, past_newest, past_oldest, split
+from reconciler.services.windows import (
+    Window,
+    above,
+    below,
+    halves,
+    past_newest,
+    past_oldest,
+    shows_others,
+    split,
+)
 
 LARGEST_LIMIT: Final = 50_000
 CONCURRENCY: Final = 16
@@ -55,6 +68,8 @@ class Sweep(Struct, frozen=True, kw_only=True):
     skew: float | None = None
     #: Nothing was seen but a 404: an empty account, or an endpoint that is none.
     absent: bool = False
+    #: What the profile has otherwise than it was seen.
+    against: tuple[Contradiction, ...] = ()
 
 
 def workers(limits: Limits) -> int:
@@ -77,6 +92,8 @@ async def sweep(
 class _Sweeper:
     def __init__(self, reader: Reader, concurrency: int) -> None:
         self.reader = reader
+        self.profile = reader.profile
+        self.signs = Signs()
         self.concurrency = max(1, concurrency)
         self.quantum = 0
         self.widened = False
@@ -111,6 +128,7 @@ class _Sweeper:
             requests=self.reader.requests,
             skew=self.reader.skew,
             absent=self.reader.absent and not self.reader.seen,
+            against=self.signs.against(self.profile),
         )
 
     async def _run(self) -> None:
@@ -119,19 +137,17 @@ class _Sweeper:
             if first.count > 0:
                 raise StuckError(f"it counts {first.count} pins and lists none")
             return
-        if self.reader.is_all(first):
-            return
         ends = view(first.results)
+        if await self._is_all(first, None, None):
+            if ends is not None:
+                self.signs.page(first.results, first.count, hi=None, limit=self.reader.limit, ends=ends)
+            return
         if ends is None:
             raise StuckError("its `created` cannot be read, so there is no second page")
         self.quantum = max(resolution(first.results), MILLISECOND)
         seen_at_first = len(self.reader.seen)
-        whole = Window()
-        if self.reader.profile.large_limit and first.count > len(first.results):
-            self.reader.limit = _above(first.count)
-            await self._walk([whole])
-        else:
-            await self._walk(await self._judge(whole, first, len(first.results), whole.lo))
+        page = await self._in_one(first) if self.profile.large_limit else first
+        await self._walk(await self._judge(Window(), page, len(page.results), None))
         # A walk upwards ends at what is newest; what was added on the way has been passed. And a last page that
         # holds the whole account leaves nothing out.
         if len(self.reader.seen) > seen_at_first and self.order != "oldest" and not self.at_once:
@@ -152,6 +168,33 @@ class _Sweeper:
             return await self.reader.ask(None, None, 0)
         except RejectedError:
             raise refused from None
+
+    async def _in_one(self, first: Page) -> Page:
+        """A page of everything, where a limit above 1000 is known to be obeyed; the first page if it is not."""
+        shown, limit = len(first.results), self.reader.limit
+        if first.count <= shown:
+            return first
+        self.reader.limit = _above(first.count)
+        try:
+            page = await self.reader.ask(None, None, self.reader.limit)
+        except (RejectedError, ServerFaultError):
+            page = first
+        self.signs.large_limit = len(page.results) > min(shown, LIMIT)
+        if not self.signs.large_limit:
+            self.reader.limit = limit
+        return page if self.signs.large_limit else first
+
+    async def _is_all(self, page: Page, lo: int | None, hi: int | None) -> bool:
+        """Whether `page` is all of its window; asks once more where only the profile says so and it may be a cap."""
+        whole = self.reader.is_all(page)
+        if not whole or not page.results or not self.reader.rests_on_profile(page):
+            return whole
+        # Asked for one pin, a service that counts more than the page says so.
+        asked = await self.reader.ask(lo, hi, 1)
+        if asked.results and not self.reader.count_tells:
+            self.signs.counts_the_page()
+            self.reader.distrust_count()
+        return self.reader.is_all(page)
 
     async def _catch_up(self, newest: int) -> None:
         for _ in range(CATCH_UPS):
@@ -223,18 +266,19 @@ class _Sweeper:
                 raise StuckError(GAP)
             # No edge is as coarse as that: a service without an order shows another choice of one instant each time.
             return await self._ask_for_more(window, page, GAP)
-        if not page.results or self.reader.is_all(page):
+        if not page.results or await self._is_all(page, lo, window.hi):
             self.at_once = lo is None and window.hi is None
             return []
         ends = view(page.results)
         if ends is None:
             raise StuckError("its `created` cannot be read, so there is no next page")
         self.reader.cap = max(self.reader.cap, shown)
+        self.signs.page(page.results, page.count, hi=window.hi, limit=self.reader.limit, ends=ends)
         if ends.order and self.order != "unsorted":
             # Once without an order is for good: a few pins are in order by chance, and what is between them is not
             # on the page.
             self.order = ends.order
-        if self._is_outside(window, ends, lo):
+        if shows_others(window, ends, lo):
             self.edges_hold = False
             if window.hi is not None and ends.newest >= window.hi + MINUTE:
                 return await self._ask_for_more(window, page, "`before` is ignored")
@@ -299,9 +343,8 @@ class _Sweeper:
             if instant % SECOND >= 2 * MILLISECOND:
                 lo = instant - instant % MILLISECOND - MILLISECOND
                 shown = await self.reader.ask(lo, lo + 2 * MILLISECOND, self.reader.limit)
-                if not any(
-                    p.requestid == pin.requestid for p in shown.results
-                ) and not await self.reader.is_gone(pin.requestid):
+                ids = {p.requestid for p in shown.results}
+                if pin.requestid not in ids and not await self.reader.is_gone(pin.requestid):
                     self.quantum, self.widened = SECOND, True
                 return
 
@@ -319,12 +362,6 @@ class _Sweeper:
         if self.order == "oldest":
             return Window(lo=start - MILLISECOND, hi=window.hi, sentinel=sentinel)
         return Window(lo=window.lo, hi=start + self.quantum, sentinel=sentinel)
-
-    def _is_outside(self, window: Window, ends: View, lo: int | None) -> bool:
-        """Whether a page shows pins far outside of what was asked for."""
-        return (window.hi is not None and ends.newest >= window.hi + MINUTE) or (
-            lo is not None and ends.oldest <= lo - MINUTE
-        )
 
     async def _ask_for_more(self, window: Window, page: Page, why: str) -> list[Window]:
         """The ways out where windows of time do not help: finer windows, a count that tells, a larger limit."""

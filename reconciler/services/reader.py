@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from reconciler.core.instant import MICROSECOND, MILLISECOND, format_instant
 from reconciler.core.model import STATUSES, PinStatus
 from reconciler.core.profile import Profile
@@ -96,6 +98,21 @@ class Reader:
             return True
         # What a profile says is believed short of a full page, where a count of the page would say the same.
         return self.profile.count in ("total", "plus1") and shown < (self.limit or SMALLEST_CAP)
+
+    def rests_on_profile(self, page: Page) -> bool:
+        """Whether only the profile says that `page` is all: a cap on pages that counts the page looks the same.
+
+        Caps are round numbers, so pages of other lengths are believed.
+        """
+        shown = len(page.results)
+        if self.count_tells or shown < self.cap:
+            return False
+        return shown % 10 == 0 or shown % 25 == 0 or shown & (shown - 1) == 0
+
+    def distrust_count(self) -> None:
+        """The profile is wrong about `count`: what it says is not used any more."""
+        self.profile = replace(self.profile, count="unknown")
+        self.count_is_total = False
 
     async def is_gone(self, requestid: str) -> bool:
         self.requests += 1

@@ -42,6 +42,13 @@ def overlap(span: float, quantum: int) -> int:
     return max(quantum, min(MINUTE, int(span / 1000) // SECOND * SECOND))
 
 
+def shows_others(window: Window, ends: View, lo: int | None) -> bool:
+    """Whether a page, asked for from `lo`, shows pins far outside of `window`."""
+    return (window.hi is not None and ends.newest >= window.hi + MINUTE) or (
+        lo is not None and ends.oldest <= lo - MINUTE
+    )
+
+
 def below(window: Window, ends: View, quantum: int) -> Window | None:
     """What is left under a page of the newest; None if the page lies in the last quantum of `window`."""
     hi = ends.oldest - ends.oldest % quantum + quantum

@@ -30,6 +30,22 @@ def test_apply_and_then_no_changes(world: World) -> None:
     assert again.out.endswith("No changes. The services hold what the manifest says.\n")
 
 
+def test_quiet_and_sure_shows_the_report_alone(world: World) -> None:
+    world.manifest(f"name: website, cid: {A}")
+    first = world.run("apply", "--yes", "--quiet")
+    assert "Plan:" not in first.out
+    assert "Applied: 1 added" in first.out
+    assert (first.err, first.code) == ("", 0)
+    again = world.run("apply", "--yes", "--quiet")
+    assert again.out.startswith("Nothing was to be done")
+    assert again.code == 0
+    world.manifest(
+        "name: website, cid: " + B, services="  gone: {endpoint: 'http://127.0.0.1:9', key: {env: BOX_KEY}}\n"
+    )
+    held = world.run("apply", "--yes", "--quiet")
+    assert "nothing is known of it" in held.out, "what is not known is shown all the same"
+
+
 def test_without_a_terminal_it_refuses_before_any_request(world: World) -> None:
     world.manifest(f"name: website, cid: {A}")
     for command in ("apply", "destroy"):

@@ -13,7 +13,7 @@ from jsonschema import Draft7Validator
 from msgspec.structs import replace
 
 from reconciler.cli.render.machine import doctor_schema
-from reconciler.core.learned import SECOND_ADD
+from reconciler.core.learned import SECOND_ADD, place_of
 from reconciler.engine.journal import Journal
 from reconciler.sandbox import SPEC, Lifecycle, Sandbox
 from reconciler.sandbox.personalities import CLUSTER
@@ -159,16 +159,17 @@ def test_a_suspended_service_is_only_read(world: World) -> None:
 def test_a_later_finding_takes_the_place_of_an_earlier_one(world: World) -> None:
     world.manifest()
     assert world.run("doctor", "box", "--yes").code == 0
-    state = Path(os.environ["PINREC_STATE_DIR"])
+    state, place = Path(os.environ["PINREC_STATE_DIR"]), place_of(world.sandbox.url)
     with Journal.open(state) as journal:
-        journal.learn("box", "profile", journal.learned("box")["profile"].replace('"newest"', '"oldest"'))
+        known = journal.learned("box", place=place)["profile"]
+        journal.learn("box", "profile", known.replace('"newest"', '"oldest"'), place=place)
     assert world.run("doctor", "box", "--read-only").code == 0  # nothing there to see an order of
     with Journal.open(state) as journal:
-        kept = json.loads(journal.learned("box")["profile"])["fields"]
+        kept = json.loads(journal.learned("box", place=place)["profile"])["fields"]
     assert (kept["order"], kept["secondAdd"]) == ("oldest", "new")
     assert world.run("doctor", "box", "--yes").code == 0
     with Journal.open(state) as journal:
-        assert json.loads(journal.learned("box")["profile"])["fields"]["order"] == "newest"
+        assert json.loads(journal.learned("box", place=place)["profile"])["fields"]["order"] == "newest"
 
 
 def wait_for_pins(world: World, process: Any, number: int) -> None:
@@ -215,7 +216,7 @@ def test_an_add_that_returns_a_known_pin_makes_careful_from_then_on(world: World
         # The doctor looks for itself, and settles it.
         assert world.run("doctor", "odd", "--yes").code == 0
         with Journal.open(Path(os.environ["PINREC_STATE_DIR"])) as journal:
-            assert journal.learned("odd")[SECOND_ADD] == ""
+            assert journal.learned("odd", place=place_of(sandbox.url))[SECOND_ADD] == ""
         assert world.run("apply", "--yes").code == 0
         assert "No changes" in world.run("plan").out
 

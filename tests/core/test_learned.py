@@ -11,6 +11,7 @@ from reconciler.core.learned import (
     ID_IS_CID,
     META,
     PROFILE,
+    SAME,
     SECOND_ADD,
     SEEN,
     Diagnosis,
@@ -95,3 +96,39 @@ def test_where_meta_is_found_to_be_dropped_marks_must_go_elsewhere() -> None:
     assert any("ownership: prefix" in note for note in found.profile_notes)
     prefixed = with_learned(replace(service(), ownership="prefix"), diagnosis(meta="dropped"))
     assert len(prefixed.profile_notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("fact", "seen", "field", "careful"),
+    [
+        ("count", "page", "count", "unknown"),
+        ("order", "oldest", "order", "unknown"),
+        ("edges", "inclusive", "edges", "unknown"),
+        ("precisionMs", "1000", "precision_ms", 0),
+        ("limit", "10", "limit", 10),
+    ],
+)
+def test_what_a_listing_showed_is_no_longer_taken_from_the_profile(
+    fact: str, seen: str, field: str, careful: Any
+) -> None:
+    found = with_learned(service(declared=(fact,)), {fact: seen})
+    assert found.profile == replace(PROFILES["spec"], **{field: careful})
+    (note,) = found.profile_notes
+    assert f"{fact} is {seen}, not {str(getattr(PROFILES['spec'], field)).lower()}" in note
+    # Said as it was seen, or not said at all, nothing is contradicted; what the doctor settled is forgotten.
+    for one in (service(**{field: int(seen) if seen.isdecimal() else seen}), service("unknown")):
+        assert with_learned(one, {fact: seen}).profile_notes == () or field == "limit"
+    assert with_learned(service(), {fact: ""}).profile_notes == ()
+
+
+def test_a_limit_that_is_not_obeyed_is_not_asked_for() -> None:
+    found = with_learned(service("ipfs-cluster"), {"largeLimit": "false"})
+    assert not found.profile.large_limit
+    assert with_learned(service(), {"largeLimit": "false"}).profile_notes == ()
+
+
+def test_a_second_add_that_is_the_first_pin_is_known_as_that() -> None:
+    for row in ("spec", "unknown"):
+        assert with_learned(service(row), {SECOND_ADD: SAME}).profile.second_add == "same"
+    for row in ("ipfs-cluster", "helia"):
+        assert with_learned(service(row), {SECOND_ADD: SAME}).profile == PROFILES[row]

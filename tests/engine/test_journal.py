@@ -148,16 +148,18 @@ def test_retries_are_counted_by_cid_until_pinned(tmp_path: Path) -> None:
 
 def test_facts_and_services_are_remembered(tmp_path: Path) -> None:
     with Journal.open(tmp_path) as journal:
-        journal.learn("pinata", "mark_kept", "false")
-        journal.learn("pinata", "mark_kept", "true")
+        journal.learn("pinata", "mark_kept", "false", place="here")
+        journal.learn("pinata", "mark_kept", "true", place="here")
+        journal.learn("pinata", "mark_kept", "never", place="there")
         journal.saw("a", "pinata", 7)
         journal.saw("a", "emptied", 3)
         journal.saw("a", "emptied", 0)
         run = journal.begin(owner="a", plan="")
         note(journal, intent(run, "x", service="new"), intent(run, "x", "delete", service="deleted-at"))
     with Journal.open(tmp_path) as journal:
-        assert journal.learned("pinata") == {"mark_kept": "true"}
-        assert journal.learned("filebase") == {}
+        assert journal.learned("pinata", place="here") == {"mark_kept": "true"}
+        assert journal.learned("pinata", place="elsewhere") == {}
+        assert journal.learned("filebase", place="here") == {}
         assert {s: seen.pins for s, seen in journal.services_known("a").items()} == {"pinata": 7, "new": 1}
         assert journal.services_known("b") == {}
 
@@ -204,10 +206,22 @@ def test_an_older_format_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
         journal.end(run, exit_code=0, counts={})
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute("DROP TABLE leaving")
+        db.execute("DROP TABLE known")
+        db.execute(
+            "CREATE TABLE facts (service TEXT NOT NULL, fact TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL,"
+            " PRIMARY KEY (service, fact)) WITHOUT ROWID"
+        )
+        db.execute(
+            "INSERT INTO facts VALUES ('s', 'second_add', 'contradicted', 0), ('s', 'meta', 'altered', 0)"
+        )
         db.execute("PRAGMA user_version = 1")
     db.close()
     with Journal.open(tmp_path) as journal:
         assert journal.leaving("a") == {}
+        # Which service that was nobody knows any more: what was learned goes on being minded.
+        journal.learn("s", "meta", "", place="here")
+        assert journal.learned("s", place="here") == {"second_add": "contradicted", "meta": ""}
+        assert journal.learned("s", place="there") == {"second_add": "contradicted", "meta": "altered"}
         assert [r.id for r in journal.runs("a")] == [run]
 
 

@@ -327,8 +327,20 @@ def test_a_wrong_endpoint_is_no_empty_account(connect: Any, fake: Any) -> None:
 def test_a_redirect_says_where_to(connect: Any, fake: Any) -> None:
     fake.hook = says(301, b"", location="https://elsewhere.example/psa/pins")
     error = refused(connect, fake, listing)
-    assert "it points to https://elsewhere.example/psa/pins" in error.message
+    assert "it points elsewhere" in error.message
+    assert "elsewhere.example" not in error.message + error.hint, "both are in plans, which hold no address"
+    assert error.details == "https://elsewhere.example/psa/pins"
     assert "set the endpoint" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("301", "in 5 min"), ("3600", "in 60 min"), ("86400", "in 24 h")]
+)
+def test_a_pause_too_long_to_be_waited_for_is_told(connect: Any, fake: Any, seconds: str, told: str) -> None:
+    fake.hook = says(429, {"error": {"reason": "TOO_MANY"}}, **{"retry-after": seconds})
+    error = refused(connect, fake, listing)
+    assert error.message.endswith(f"TOO_MANY; it asks to come again {told}")
+    assert fake.calls == 1
 
 
 # --- the key -------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_a_listing_is_whole_or_says_that_it_is_not(
     ("n", "profile", "requests"),
     [
         (0, "unknown", 1), (1, "unknown", 1), (9, "unknown", 1), (10, "unknown", 2), (999, "unknown", 2),
-        (0, "spec", 1), (10, "spec", 1), (999, "spec", 1), (1000, "spec", 2), (1001, "spec", 3),
+        (0, "spec", 1), (10, "spec", 2), (11, "spec", 1), (999, "spec", 1), (1000, "spec", 2), (1001, "spec", 3),
         (34, "pinata", 1), (1000, "ipfs-cluster", 2), (5000, "ipfs-cluster", 2),
     ],
 )  # fmt: skip

@@ -1,7 +1,6 @@
 """Random worlds, played by the real core and the real engine. See `engine/test_model.py`."""
 
 import asyncio
-import datetime
 import random
 import sys
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from reconciler.core.plan import Blocked, Keep, Overrides, Plan
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.engine.context import Context, Settings
 from reconciler.engine.cycle import make_plan, run_apply
-from support.world import OURS, THEIRS, Client, Clock, World, owner_of
+from support.world import NOW, OURS, THEIRS, Client, Clock, World, owner_of
 
-NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 #: A guard that fired would stop convergence for a good reason; these worlds are about the diff.
 ALLOWED = Overrides(allow_empty=True, allow_deletes=1000, allow_replaces=1000, allow_disjoint=True)
 NAMES = [f"n{i}" for i in range(4)]
@@ -73,7 +71,7 @@ def context(world: World, clock: Clock, *, wait: str) -> Context:
 
 
 async def run(world: World, wanted: dict[str, str], profile: Profile, *, wait: str) -> Plan:
-    ctx = context(world, Clock(), wait=wait)
+    ctx = context(world, Clock(world), wait=wait)
     planned = await make_plan(manifest_of(wanted, profile), ALLOWED, ctx, resolved={})
     if planned.plan.changes:
         await run_apply(planned, ctx)
@@ -87,7 +85,7 @@ class Player:
         one = self.rnd.random() < 0.4
         self.kind = "one" if one else "many"
         self.profile = PROFILES["ipfs-cluster"] if one else PROFILES["spec"]
-        self.world = World(self.rnd, one=one)
+        self.world = World(self.rnd, one=one, coarse=self.rnd.random() < 0.3)
         self.bad: list[Bad] = []
 
     async def play(self) -> list[Bad]:
@@ -149,7 +147,7 @@ class Player:
             await run(world, wanted, self.profile, wait="none")
             for _ in range(4):
                 world.tick()
-        ctx = context(world, Clock(), wait="none")
+        ctx = context(world, Clock(world), wait="none")
         planned = await make_plan(manifest_of(wanted, self.profile), ALLOWED, ctx, resolved={})
         if planned.plan.changes:
             self._found("C", generation, planned.plan.changes[:2])

@@ -117,7 +117,7 @@ class Stage:
             meta=marks,
             status=status,  # type: ignore[arg-type]  # scenarios name the four
             requestid=requestid,
-            created=f"2026-01-01T00:00:{second:02d}.000Z",
+            created=f"2026-01-01T00:00:{second:02d}.{second + 1:03d}Z",
         )
 
     def write_manifest(self, rest: str) -> None:

@@ -5,16 +5,19 @@ change is checked when it happens: no foreign pin is touched, and no wanted name
 """
 
 import asyncio
+import datetime
 import random
 from collections.abc import Callable
 
 from reconciler.core.cid import canonical
 from reconciler.core.errors import LostAnswerError
-from reconciler.core.instant import format_instant, parse_instant
+from reconciler.core.instant import MILLISECOND, SECOND, format_instant, parse_instant
 from reconciler.core.model import META_OWNER, PinBody, PinRequest, PinStatus
 from reconciler.services.protocol import Page, Query
 
 OURS, THEIRS = "me", "they"
+#: What every applier's clock says; the service says how far it is ahead.
+NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 class Turns:
@@ -33,13 +36,16 @@ class Turns:
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """One applier's time, which passes only when it sleeps; that of the world passes with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: "World | None" = None) -> None:
         self.now = 0.0
+        self.world = world
 
     async def sleep(self, seconds: float) -> None:
         self.now += max(0.0, seconds)
+        if self.world is not None:
+            self.world.slept += max(0.0, seconds)
         await asyncio.sleep(0)
 
     def __call__(self) -> float:
@@ -47,10 +53,14 @@ class Clock:
 
 
 class World:
-    """`one`: one pin per CID, where the requestid is the CID and an add of a CID that is there overwrites it."""
+    """`one`: one pin per CID, where the requestid is the CID and an add of a CID that is there overwrites it.
 
-    def __init__(self, rnd: random.Random, *, one: bool) -> None:
-        self.rnd, self.one = rnd, one
+    `coarse`: `created` is in whole seconds, and nearly all that is not slept for happens within one of them.
+    """
+
+    def __init__(self, rnd: random.Random, *, one: bool, coarse: bool = False) -> None:
+        self.rnd, self.one, self.coarse = rnd, one, coarse
+        self.slept = 0.0
         self.pins: dict[str, PinStatus] = {}
         self.clock = 0
         self.lose = 0.0
@@ -59,20 +69,31 @@ class World:
         self.lost: list[str] = []
         self.turns = Turns()
 
+    @property
+    def instant(self) -> int:
+        return (1_700_000_000_000 + self.clock) * MILLISECOND + int(self.slept * SECOND)
+
     # --- what happens -------------------------------------------------------------------------------------------
 
     def put(
         self, name: str, cid: str, owner: str, status: str = "queued", meta: dict[str, str] | None = None
     ) -> str:
         self.clock += 1
-        rid = cid if self.one else f"r{self.clock}"
+        # Ids say nothing about age: what has one instant is in any order.
+        rid = (
+            cid
+            if self.one
+            else f"r{self.rnd.randrange(10**6):06d}.{self.clock}"
+            if self.coarse
+            else f"r{self.clock}"
+        )
         old = self.pins.get(rid)
         if old is not None and owner_of(old) == THEIRS and owner == OURS:
             self.touched.append(("overwritten", old))
         if old is not None and old.status != "failed":
             status = old.status
         mark = {META_OWNER: owner, **(meta or {})}
-        created = format_instant((1_700_000_000_000 + self.clock) * 1_000_000)
+        created = format_instant(self.instant - self.instant % SECOND if self.coarse else self.instant)
         self.pins[rid] = PinStatus(
             rid, status, created, PinBody(cid, name, None, mark), ["/ip4/203.0.113.1"], {}
         )
@@ -124,7 +145,9 @@ class Client:
         await self._turn()
         found = [p for p in self.world.pins.values() if _matches(p, query)]
         found.sort(key=lambda p: p.created, reverse=True)
-        return Page(count=len(found), results=found[: query.limit or 10], skew=0.0)
+        # Where whole seconds have to be waited for, the service's clock is what says so.
+        ahead = self.world.instant / SECOND - NOW.timestamp() if self.world.coarse else 0.0
+        return Page(count=len(found), results=found[: query.limit or 10], skew=ahead)
 
     async def add(self, pin: PinRequest) -> PinStatus:
         await self._turn()

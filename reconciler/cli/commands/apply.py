@@ -57,7 +57,8 @@ def command(
     """Make the services hold what the manifest says, and wait until it is true.
 
     Plans anew, shows the plan, and asks. Without a terminal to ask on it refuses, unless --yes or a saved plan is
-    given. A saved plan is refused if what it rests on has changed.
+    given. A saved plan is refused if what it rests on has changed. With --yes and --quiet the plan is shown only if
+    something in it is held back or not known.
     """
     from reconciler.cli import applying
     from reconciler.cli.declared import load

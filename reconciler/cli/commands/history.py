@@ -26,7 +26,8 @@ def command(
 ) -> int:
     """Show past runs from the journal of this machine; with RUN, what was asked of which service.
 
-    The journal is for people. Nothing that pinrec decides depends on it.
+    The journal is for people. What is pinned or deleted does not depend on it; how soon a failure is tried again does,
+    and since when a name has been leaving (guards.deleteGrace), and what was found out about services.
     """
     from reconciler.cli.declared import load
     from reconciler.cli.output import emit, style

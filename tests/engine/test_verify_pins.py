@@ -1,0 +1,480 @@
+"""Looks at pins, over sockets: a gateway that is honest or lies, peers of a node that give or do not, what is
+remembered, and what the guard of last copies makes of it."""
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.cid import parse
+from reconciler.core.globs import Globs
+from reconciler.core.learned import place_of
+from reconciler.core.manifest import Manifest, Node, SecretRef, Service, Verify
+from reconciler.core.model import Owner, Remote
+from reconciler.core.profile import PROFILES
+from reconciler.core.unixfs import address, file, params
+from reconciler.core.verified import Target, Verified
+from reconciler.engine.context import Context
+from reconciler.engine.dag_sample import take_sample
+from reconciler.engine.journal import Journal
+from reconciler.engine.pinned import pinned_pins, some
+from reconciler.engine.verify_pins import (
+    forget_gone,
+    next_to_verify,
+    open_verifier,
+    remember,
+    verify_pins,
+)
+from reconciler.node.open import open_node
+from reconciler.sandbox import SPEC, Network, Sandbox, SandboxNode
+from reconciler.sandbox.mishaps import MISHAPS
+from reconciler.sandbox.quirks import with_quirks
+from reconciler.sandbox.script import Rule, Script
+from reconciler.services.client import open_services
+
+KEY = "canary-key-0123456789"
+NOW = datetime(2027, 1, 31, 12, 0, tzinfo=UTC)
+SWARM_OF_OTHER = ("/ip4/127.0.0.1/tcp/4002",)
+
+
+def blocks_of(content: bytes, *, chunk: int = 1000) -> tuple[str, dict[bytes, bytes]]:
+    """A file of several leaves below a root: its CID, and its blocks by CID."""
+    cut = params.given(params.KUBO_V1, chunker=f"size-{chunk}")
+    blocks: dict[bytes, bytes] = {}
+    entry = file.build([content], cut, blocks.__setitem__)
+    return address.to_text(entry.cid), blocks
+
+
+CID, BLOCKS = blocks_of(random.Random(1).randbytes(5000))
+ROOT = address.from_text(CID)
+LEAVES = [cid for cid in BLOCKS if cid != ROOT]
+
+
+def silent(path: str = "*") -> Script:
+    """What is asked at this path gets no answer."""
+    return Script([Rule(mishap=MISHAPS["hang"], value=60.0, path=path)])
+
+
+@pytest.fixture
+def honest() -> Iterator[Sandbox]:
+    with Sandbox((KEY,)) as sandbox:
+        sandbox.give(BLOCKS)
+        yield sandbox
+
+
+def service_of(
+    sandbox: Sandbox, *, gateway: str | None = "", key: bool = False, name: str = "box"
+) -> Service:
+    """`gateway` None: it has none."""
+    ref = SecretRef(kind="env", value=("BOX_KEY",))
+    verify = None if gateway is None else Verify(gateway=gateway or sandbox.url, key=ref if key else None)
+    return Service(name=name, endpoint=sandbox.url, key=ref, profile=PROFILES["spec"], verify=verify)
+
+
+def manifest_of(*services: Service, node: str = "") -> Manifest:
+    return Manifest(
+        owner="acme",
+        services={s.name: s for s in services},
+        entries=[],
+        node=Node(api=node) if node else None,
+    )
+
+
+@asynccontextmanager
+async def opened(manifest: Manifest, journal: Journal | None = None) -> AsyncIterator[Context]:
+    environ = {"BOX_KEY": KEY}
+    async with open_services(manifest.services, environ=environ) as services:
+        if manifest.node is None:
+            yield Context(now=NOW, services=services, new_id=lambda: "id", environ=environ, journal=journal)
+            return
+        async with open_node(manifest.node, environ=environ) as node:
+            yield Context(
+                now=NOW, services=services, new_id=lambda: "id", environ=environ, journal=journal, node=node
+            )
+
+
+def target(service: str = "box", cid: str = CID, delegates: tuple[str, ...] | None = ()) -> Target:
+    return Target(service=service, requestid="r1", cid=cid, name="docs", delegates=delegates)
+
+
+async def look(manifest: Manifest, at: Target, *, below: int = 3, patience: float = 20.0) -> Verified:
+    async with (
+        opened(manifest) as ctx,
+        open_verifier(manifest, ctx, below=below, seed=7, patience=patience) as verifier,
+    ):
+        return await verifier.one(at)
+
+
+def by_gateway(sandbox: Sandbox, *, below: int = 3, patience: float = 20.0, cid: str = CID) -> Verified:
+    return asyncio.run(
+        look(manifest_of(service_of(sandbox)), target(cid=cid), below=below, patience=patience)
+    )
+
+
+# --- by the gateway -----------------------------------------------------------------------------------------------
+
+
+def test_blocks_of_an_honest_gateway_are_those_of_their_cids(honest: Sandbox) -> None:
+    found = by_gateway(honest)
+    assert (found.verdict, found.how, found.blocks, found.why) == ("retrieved", "gateway", 4, "")
+    asked = [r for r in honest.requests if r.path.startswith("/ipfs/")]
+    assert asked[0].path == f"/ipfs/{CID}"
+    assert {r.query for r in asked} == {"format=raw"}
+    assert len({r.path for r in asked}) == 4
+
+
+def test_all_of_a_small_dag_is_enough(honest: Sandbox) -> None:
+    assert by_gateway(honest, below=1000).blocks == len(BLOCKS)
+    assert by_gateway(honest, below=0).blocks == 1
+
+
+@pytest.mark.parametrize(
+    ("serves", "says", "blocks"),
+    [
+        ("nothing", "answers 404", 0),
+        ("wrong", "gave bytes that are not those of the CID", 0),
+        ("root", "answers 404", 1),
+    ],
+)
+def test_a_service_that_lies_is_found_out(serves: str, says: str, blocks: int) -> None:
+    with Sandbox((KEY,), personality=with_quirks(SPEC, [f"serves={serves}"])) as liar:
+        liar.give(BLOCKS)
+        _pin(liar)
+        found = by_gateway(liar)
+    assert (found.verdict, found.how, found.blocks) == ("unretrievable", "gateway", blocks)
+    assert says in found.why
+
+
+def test_a_leaf_that_is_lost_is_found_when_all_are_looked_at(honest: Sandbox) -> None:
+    lost = address.to_text(LEAVES[3])
+    assert honest.lose(lost)
+    found = by_gateway(honest, below=len(LEAVES))
+    assert found.verdict == "unretrievable"
+    assert lost in found.why
+
+
+def test_what_is_no_gateway_makes_no_pin_a_lie() -> None:
+    with Sandbox((KEY,), personality=with_quirks(SPEC, ["gateway=none"])) as none:
+        found = by_gateway(none)
+    assert found.verdict == "cannot-tell"
+    assert "no trustless gateway answers there" in found.why
+
+
+def test_neither_does_one_that_is_down_or_wants_a_key(honest: Sandbox) -> None:
+    down = manifest_of(service_of(honest, gateway="http://127.0.0.1:9"))
+    found = asyncio.run(look(down, target()))
+    assert found.verdict == "cannot-tell"
+    assert "cannot be reached" in found.why
+    with Sandbox((KEY,), personality=with_quirks(SPEC, ["gateway=key"])) as closed:
+        closed.give(BLOCKS)
+        assert by_gateway(closed).why == f"{_host(closed)} answers 401"
+        keyed = manifest_of(service_of(closed, key=True))
+        assert asyncio.run(look(keyed, target())).verdict == "retrieved"
+
+
+def test_a_block_that_does_not_come_is_asked_for_twice_and_then_missing(honest: Sandbox) -> None:
+    with Sandbox((KEY,), faults=silent(f"/ipfs/{CID}")) as mute:
+        found = by_gateway(mute, patience=1.0)
+        assert found.verdict == "unretrievable"
+        assert "within 0.25 s, twice" in found.why
+
+
+def test_a_gateway_that_gives_nothing_to_anybody_is_no_lie() -> None:
+    with Sandbox((KEY,), faults=silent()) as mute:
+        found = by_gateway(mute, patience=0.4)
+    assert found.verdict == "cannot-tell"
+
+
+def test_hashes_that_cannot_be_checked_are_said(honest: Sandbox) -> None:
+    blake3 = address.to_text(b"\x01\x55\x1e\x20" + bytes(32))
+    found = by_gateway(honest, cid=blake3)
+    assert found.verdict == "cannot-tell"
+    assert found.why == "its hash (multicodec 0x1e) cannot be checked here"
+    blake2 = b"\x01\x55\xa0\xe4\x02\x20" + hashlib.blake2b(b"hello", digest_size=32).digest()
+    honest.give({blake2: b"hello"})
+    assert by_gateway(honest, cid=address.to_text(blake2)).verdict == "retrieved"
+
+
+def test_links_of_dag_cbor_are_gone_into(honest: Sandbox) -> None:
+    leaf = LEAVES[0]
+    node = b"\xa1\x61a\xd8\x2a\x58" + bytes([len(leaf) + 1]) + b"\x00" + leaf
+    cid = b"\x01\x71\x12\x20" + hashlib.sha256(node).digest()
+    honest.give({cid: node})
+    assert by_gateway(honest, cid=address.to_text(cid)).blocks == 2
+
+
+def test_content_in_the_cid_itself_needs_nobody(honest: Sandbox) -> None:
+    found = by_gateway(honest, cid="bafkqablimvwgy3y")
+    assert (found.verdict, found.blocks) == ("retrieved", 0)
+
+
+def test_without_gateway_and_node_nothing_can_be_told(honest: Sandbox) -> None:
+    found = asyncio.run(look(manifest_of(service_of(honest, gateway=None)), target()))
+    assert found.verdict == "cannot-tell"
+    assert "no gateway" in found.why
+
+
+# --- through the node ---------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def beside(*quirks: str) -> AsyncIterator[tuple[Sandbox, SandboxNode, Manifest]]:
+    """A service that has the blocks, and a node that has not, in one network."""
+    network = Network()
+    with (
+        Sandbox((KEY,), network=network, personality=with_quirks(SPEC, quirks)) as sandbox,
+        SandboxNode(network=network, seed="mine") as node,
+    ):
+        sandbox.give(BLOCKS)
+        yield sandbox, node, manifest_of(service_of(sandbox, gateway=None), node=node.api)
+
+
+def through_node(*quirks: str, patience: float = 20.0, delegates: tuple[str, ...] | None = None) -> Verified:
+    async def main() -> Verified:
+        async with beside(*quirks) as (sandbox, _node, manifest):
+            named = sandbox.delegates if delegates is None else delegates
+            return await look(manifest, target(delegates=named), patience=patience)
+
+    return asyncio.run(main())
+
+
+def test_blocks_that_a_named_peer_sent_are_the_services() -> None:
+    found = through_node()
+    assert (found.verdict, found.how, found.blocks) == ("retrieved", "delegates", 4)
+
+
+def test_a_connected_peer_that_gives_nothing_is_a_lie() -> None:
+    found = through_node("serves=nothing", patience=2.0)
+    assert (found.verdict, found.how) == ("unretrievable", "delegates")
+    assert "though it is connected to all peers that the service names" in found.why
+
+
+def test_a_peer_that_cannot_be_reached_is_none() -> None:
+    away = "/ip4/127.0.0.1/tcp/4999/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW"
+    found = through_node(patience=2.0, delegates=(away,))
+    assert found.verdict == "cannot-tell"
+    assert "of 1 peers that the service names 0 were reached" in found.why
+
+
+def test_without_delegates_nothing_shows_whose_it_was() -> None:
+    found = through_node(patience=2.0, delegates=())
+    assert found.verdict == "cannot-tell"
+    assert "names no peer" in found.why
+
+
+def test_what_came_from_others_shows_nothing_of_the_service() -> None:
+    async def main() -> tuple[Verified, Verified]:
+        async with beside("serves=nothing") as (sandbox, node, manifest):
+            with SandboxNode(network=node.network, seed="other", swarm=SWARM_OF_OTHER) as other:
+                for cid, block in BLOCKS.items():
+                    other.state.blocks.put(cid, block)
+                node.network.dial(node.peer_id, other.peer_id, SWARM_OF_OTHER[0])
+                named = await look(manifest, target(delegates=sandbox.delegates))
+                sandbox_too = await look(manifest, target(delegates=other.addresses))
+                return named, sandbox_too
+
+    named, here = asyncio.run(main())
+    assert (named.verdict, named.how) == ("retrievable", "node")
+    # By now the node has all that was sampled itself, and the other announces it.
+    assert (here.verdict, here.how) == ("announced", "providers")
+
+
+def test_what_the_node_has_itself_shows_nothing() -> None:
+    async def main() -> Verified:
+        async with beside("serves=nothing") as (sandbox, node, manifest):
+            for cid, block in BLOCKS.items():
+                node.state.blocks.put(cid, block)
+            return await look(manifest, target(delegates=sandbox.delegates))
+
+    found = asyncio.run(main())
+    assert (found.verdict, found.why) == ("cannot-tell", "the node has it itself")
+
+
+def test_the_node_helps_where_the_gateway_tells_nothing() -> None:
+    async def main() -> Verified:
+        async with beside("gateway=none") as (sandbox, node, _):
+            manifest = manifest_of(service_of(sandbox), node=node.api)
+            return await look(manifest, target(delegates=sandbox.delegates))
+
+    assert asyncio.run(main()).how == "delegates"
+
+
+def test_delegates_are_read_again_where_they_are_not_known() -> None:
+    async def main() -> tuple[Verified, Verified]:
+        async with beside() as (sandbox, _node, manifest):
+            requestid = _pin(sandbox)
+            there = Target(service="box", requestid=requestid, cid=CID, name="docs")
+            return await look(manifest, there), await look(manifest, target(delegates=None))
+
+    pinned, gone = asyncio.run(main())
+    assert pinned.verdict == "retrieved"
+    assert gone.why == "it is not called pinned any more"
+
+
+def test_a_node_that_is_down_tells_nothing() -> None:
+    async def main() -> Verified:
+        async with beside() as (sandbox, node, manifest):
+            node.stop()
+            return await look(manifest, target(delegates=sandbox.delegates), patience=5.0)
+
+    found = asyncio.run(main())
+    assert found.verdict == "cannot-tell"
+    assert "cannot be reached" in found.why
+
+
+# --- many pins ----------------------------------------------------------------------------------------------------
+
+
+def test_each_pin_is_looked_at_once_and_a_stop_ends_it(honest: Sandbox) -> None:
+    targets = [
+        Target(service="box", requestid=f"r{i}", cid=CID, name=f"n{i}", delegates=()) for i in range(30)
+    ]
+
+    async def main(stop_after: int) -> list[Verified]:
+        manifest = manifest_of(service_of(honest))
+        found: list[Verified] = []
+        stop = asyncio.Event()
+        async with opened(manifest) as ctx, open_verifier(manifest, ctx) as verifier:
+            async for one in verify_pins(verifier, targets, stop=stop):
+                found.append(one)
+                if len(found) == stop_after:
+                    stop.set()
+        return found
+
+    assert sorted(v.requestid for v in asyncio.run(main(-1))) == sorted(t.requestid for t in targets)
+    assert 5 <= len(asyncio.run(main(5))) < 30
+    assert asyncio.run(main(-1))[0].verdict == "retrieved"
+
+
+def test_the_pins_to_choose_from_are_ours_and_pinned(honest: Sandbox) -> None:
+    ours = _pin(honest)
+    _pin(honest, name="docs/a", meta={"pinrec": "acme"})
+    _pin(honest, name="other", meta={"pinrec": "somebody"})
+    honest.set_status(_pin(honest, name="late", meta={"pinrec": "acme"}), "queued")
+    manifest = manifest_of(service_of(honest), service_of(honest, name="down", gateway=None))
+
+    async def main(*names: str) -> tuple[list[str], set[str], list[str]]:
+        async with opened(manifest) as ctx:
+            found = await pinned_pins(manifest, ctx, services=["box"], names=Globs(names))
+            return [t.name for t in found.targets], set(found.there["box"]), [u.why for u in found.unread]
+
+    names, there, unread = asyncio.run(main())
+    assert names == ["docs", "docs/a"]
+    assert ours in there
+    assert len(there) == 3
+    assert not unread
+    assert asyncio.run(main("docs/*"))[0] == ["docs/a"]
+
+
+def test_some_are_picked_by_chance_that_can_be_played_again() -> None:
+    many = [Target(service="box", requestid=str(i), cid=CID, name=str(i)) for i in range(100)]
+    first = some(many, 10, 1)
+    assert len({t.requestid for t in first}) == 10
+    assert some(many, 10, 1) == first
+    assert some(many, 10, 2) != first
+    assert some(many, None, 1) == some(many, 1000, 1) == tuple(many)
+
+
+@given(sizes=st.integers(1, 60), below=st.integers(0, 80), seed=st.integers(0, 5))
+def test_a_sample_holds_the_root_and_as_many_blocks_as_there_are(sizes: int, below: int, seed: int) -> None:
+    cid, blocks = blocks_of(random.Random(sizes).randbytes(sizes * 10), chunk=10)
+    taken: list[bytes] = []
+
+    async def load(asked: bytes) -> bytes:
+        taken.append(asked)
+        return blocks[asked]
+
+    root = address.from_text(cid)
+    asyncio.run(take_sample(root, below=below, chance=random.Random(seed), load=load))
+    assert taken[0] == root
+    assert len(set(taken)) == len(taken) == min(below, len(blocks) - 1) + 1
+
+
+# --- what is remembered ---------------------------------------------------------------------------------------------
+
+
+def found(requestid: str, verdict: str, cid: str = CID) -> Verified:
+    return Verified(service="box", name="docs", cid=cid, requestid=requestid, verdict=verdict)  # type: ignore[arg-type]
+
+
+def remote(requestid: str, cid: str = CID, status: str = "pinned", owner: Owner = Owner.OURS) -> Remote:
+    return Remote(
+        requestid=requestid,
+        cid=parse(cid),
+        name="docs",
+        listed_name="docs",
+        status=status,
+        created="2027-01-01T00:00:00Z",
+        owner=owner,
+    )
+
+
+def test_a_doubt_lasts_until_the_pin_is_retrieved(tmp_path: Path, honest: Sandbox) -> None:
+    box = service_of(honest)
+    place = place_of(box.endpoint)
+    with Journal.open(tmp_path) as journal:
+
+        def note(verdict: str, hours: int, cid: str = CID) -> None:
+            remember(journal, "acme", box, found("r1", verdict, cid), NOW + timedelta(hours=hours))
+
+        note("retrieved", 0)
+        assert journal.doubts("acme", "box", place=place) == []
+        note("unretrievable", 1)
+        note("cannot-tell", 2)
+        note("announced", 3)
+        note("unretrievable", 4)
+        [doubt] = journal.doubts("acme", "box", place=place)
+        assert (doubt.since, doubt.at) == (NOW + timedelta(hours=1), NOW + timedelta(hours=4))
+        assert journal.doubts("acme", "box", place="elsewhere") == []
+        assert journal.doubts("other", "box", place=place) == []
+        note("retrieved", 5)
+        assert journal.doubts("acme", "box", place=place) == []
+        note("unretrievable", 6)
+        note("cannot-tell", 7, address.to_text(LEAVES[0]))
+        assert journal.doubts("acme", "box", place=place) == []
+        forget_gone(journal, "acme", box, {"r2"})
+        assert journal.looked_at("acme", "box", place=place) == {}
+
+
+def test_those_nobody_looked_at_for_longest_are_next(tmp_path: Path, honest: Sandbox) -> None:
+    box = service_of(honest)
+    pins = [remote(f"r{i}") for i in range(6)]
+    pins += [remote("waits", status="queued"), remote("theirs", owner=Owner.OTHER)]
+    with Journal.open(tmp_path) as journal:
+        for i, verdict in enumerate(("retrieved", "unretrievable", "unretrievable", "retrieved")):
+            remember(journal, "acme", box, found(f"r{i}", verdict), NOW + timedelta(hours=i))
+
+        def ids(most: int) -> list[str]:
+            return [t.requestid for t in next_to_verify(journal, "acme", box, pins, most=most)]
+
+        # Of those in doubt up to half, the one looked at longest ago first; then those never looked at.
+        assert ids(2) == ["r1", "r4"]
+        assert ids(4) == ["r1", "r2", "r4", "r5"]
+        assert ids(100) == ["r1", "r2", "r4", "r5", "r0", "r3"]
+
+
+def _pin(sandbox: Sandbox, *, name: str = "docs", meta: dict[str, str] | None = None) -> str:
+    """A pin of this owner, made by hand."""
+    import json
+    import urllib.request
+
+    body = {"cid": CID, "name": name, "meta": {"pinrec": "acme"} if meta is None else meta}
+    request = urllib.request.Request(
+        f"{sandbox.url}/pins",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return str(json.load(answer)["requestid"])
+
+
+def _host(sandbox: Sandbox) -> str:
+    return sandbox.url.removeprefix("http://")
