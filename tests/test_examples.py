@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from support.names import DnsServer, Gateway, Key
 
+from reconciler.core.unixfs import address, directory, params
 from reconciler.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -81,7 +83,7 @@ def local(tmp_path: Path) -> Iterator[Callable[[str], tuple[Path, Sandbox]]]:
 
 
 def test_each_example_has_what_it_needs() -> None:
-    assert NAMES == ["bulk-list", "mfs", "plan-on-pr", "replace-on-deploy", "site-to-two-services"]
+    assert NAMES == ["bulk-list", "ipns", "mfs", "plan-on-pr", "replace-on-deploy", "site-to-two-services"]
     owners = []
     for name in NAMES:
         first = (EXAMPLES / name / "pinrec.yaml").read_text().splitlines()[0]
@@ -96,7 +98,8 @@ def test_each_example_is_valid_as_it_is(name: str, pinrec: Pinrec) -> None:
     pinrec("validate", cwd=EXAMPLES / name)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "mfs"])  # which needs a node beside the services
+# mfs needs a node beside the services, ipns a DNS server and a gateway (below).
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("ipns", "mfs")])
 def test_each_example_converges(
     name: str, pinrec: Pinrec, local: Callable[[str], tuple[Path, Sandbox]]
 ) -> None:
@@ -150,6 +153,51 @@ def test_a_list_that_was_cut_short_deletes_nothing(
     (folder / "datasets.txt").write_text("".join(lines[:2]))
     assert "--allow-shrink" in pinrec("apply", "--yes", cwd=folder, exits=4).stdout
     assert live(pinrec, folder) == before
+
+
+def test_sites_are_followed_and_never_lost(
+    pinrec: Pinrec, local: Callable[[str], tuple[Path, Sandbox]]
+) -> None:
+    folder, _ = local("ipns")
+
+    def undated(folder: Path) -> set[tuple[str, str]]:
+        return {(name.partition("@")[0], cid) for name, cid in live(pinrec, folder)}
+
+    key = Key.new()
+    with Gateway() as gateway, DnsServer({}) as dns:
+        page = directory.build({}, params.KUBO_V1, gateway.put).entry
+        site = directory.build({"ipns": page}, params.KUBO_V1, gateway.put).entry
+        dns.zone["_dnslink.docs.ipfs.tech"] = [f"dnslink=/ipfs/{FIRST}"]
+        dns.zone["_dnslink.specs.ipfs.tech"] = [f"dnslink=/ipns/{key.name}"]
+        gateway.publish(key, f"/ipfs/{address.to_text(site.cid)}")
+        manifest = read(folder / "pinrec.yaml")
+        for service in manifest["services"].values():
+            service["policies"] = ["docs", "manual"]
+        manifest["names"] = {"gateways": [gateway.url], "dns": dns.address}
+        text = io.StringIO()
+        YAML(typ="safe").dump(manifest, text)
+        (folder / "pinrec.yaml").write_text(text.getvalue())
+
+        plan = pinrec("plan", "--detailed-exitcode", cwd=folder, exits=2).stdout
+        assert "/ipns/docs.ipfs.tech, by DNSLink" in plan
+        assert f"path: /ipns/specs.ipfs.tech/ipns = {address.to_text(page.cid)}" in plan
+        pinrec("apply", "--yes", cwd=folder)
+        before = {("docs.ipfs.tech", FIRST), ("ipns-spec", address.to_text(page.cid))}
+        assert undated(folder) == before
+        assert "No changes" in pinrec("plan", "--detailed-exitcode", cwd=folder).stdout
+
+        # Two that cannot be followed any more, and what they have pinned stays.
+        gateway.records.clear()
+        dns.zone["_dnslink.docs.ipfs.tech"] = [f"dnslink=/ipfs/{FIRST}", f"dnslink=/ipfs/{SECOND}"]
+        said = pinrec("apply", "--yes", cwd=folder, exits=3)
+        assert "there are 2 of them" in said.stdout + said.stderr
+        assert "no gateway has a record" in said.stdout + said.stderr
+        assert undated(folder) == before
+
+        dns.zone["_dnslink.docs.ipfs.tech"] = [f"dnslink=/ipfs/{SECOND}"]
+        gateway.publish(key, f"/ipfs/{address.to_text(site.cid)}", sequence=1)
+        pinrec("apply", "--yes", cwd=folder)
+        assert {cid for _, cid in live(pinrec, folder)} == {FIRST, SECOND, address.to_text(page.cid)}
 
 
 # --- the workflow ---------------------------------------------------------------------------------------------

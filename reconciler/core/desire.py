@@ -12,6 +12,7 @@ from reconciler.core.local import LOCAL
 from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas, Spec
 from reconciler.core.model import Desired, Unknown
 from reconciler.core.policy import Policy, ReplaceMode
+from reconciler.core.question import NotKnown
 from reconciler.core.wanting import Want, Wanted
 
 
@@ -52,9 +53,10 @@ def desire(
     now: datetime.datetime,
     resolved: Mapping[str, str] | None = None,
     policies: Mapping[str, Wanted] | None = None,
+    nowhere: Mapping[str, NotKnown] | None = None,
 ) -> Desire:
     """What is wanted at `now` (UTC). `resolved` holds the CIDs of references, by `str(CidRef)`; `policies` what
-    each policy says, by its name.
+    each policy says, by its name; `nowhere` holds the references of which nobody knows where they lead.
 
     Raises ManifestError if references turn out to be no CIDs, or to want two CIDs for one key.
     """
@@ -68,8 +70,8 @@ def desire(
     problems: list[Problem] = []
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     today = now.date()
-    said = policies or {}
-    for wanted in _all(manifest, resolved or {}, said, problems):
+    said, lost = policies or {}, nowhere or {}
+    for wanted in _all(manifest, resolved or {}, said, lost, problems):
         spec = wanted.spec
         services = spec.services
         if isinstance(services, Replicas):
@@ -105,16 +107,22 @@ def desire(
         by_service=by_service,
         expired=expired,
         stranded=stranded,
-        unknown=tuple(u for w in said.values() for u in w.unknown),
+        unknown=(*_unknown(manifest, lost), *(u for w in said.values() for u in w.unknown)),
         wants={name: w.wants for name, w in said.items()},
     )
 
 
 def _all(
-    manifest: Manifest, resolved: Mapping[str, str], said: Mapping[str, Wanted], problems: list[Problem]
+    manifest: Manifest,
+    resolved: Mapping[str, str],
+    said: Mapping[str, Wanted],
+    lost: Mapping[str, NotKnown],
+    problems: list[Problem],
 ) -> Iterator[Desired]:
     """What entries want, in the order of the file, then what policies want."""
     for entry in manifest.entries:
+        if lost and isinstance(entry.cid, CidRef) and str(entry.cid) in lost:
+            continue
         try:
             yield _desired(entry, resolved)
         except CidError as error:
@@ -130,6 +138,19 @@ def _all(
         policy = manifest.policies[name]
         for want in wanted.wants:
             yield from _of_policy(policy, want)
+
+
+def _unknown(manifest: Manifest, lost: Mapping[str, NotKnown]) -> Iterator[Unknown]:
+    """One for each entry and service whose CID is not known, and one alone if it is wanted at all of them."""
+    for entry in manifest.entries if lost else ():
+        why = lost.get(str(entry.cid)) if isinstance(entry.cid, CidRef) else None
+        if why is None:
+            continue
+        spec = entry.spec
+        where = spec.services.of if isinstance(spec.services, Replicas) else spec.services
+        source = f"{spec.file}:{entry.line}" if entry.line else spec.file
+        for service in ("",) if set(where) >= manifest.services.keys() else where:
+            yield Unknown(source=source, why=why.why, service=service, names=(entry.name,), hint=why.hint)
 
 
 def _of_policy(policy: Policy, want: Want) -> Iterator[Desired]:

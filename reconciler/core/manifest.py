@@ -45,6 +45,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     timeout: float = 60.0
 
 
+class Verify(Struct, frozen=True, kw_only=True):
+    """How it is found out whether what a service calls pinned can be retrieved.
+
+    `gateway`: its own trustless gateway, normalised like an endpoint; `key` what that is sent, None for nothing.
+    """
+
+    gateway: str
+    key: SecretRef | None = None
+
+
 class Service(Struct, frozen=True, kw_only=True):
     """A declared pinning service. `endpoint` is normalised: no trailing slash, no `/pins`."""
 
@@ -57,6 +67,7 @@ class Service(Struct, frozen=True, kw_only=True):
     state: Literal["active", "suspended", "retiring"] = "active"
     prune: bool = True
     insecure: bool = False
+    verify: Verify | None = None
     preset: str = ""
     file: str = ""
     line: int = 0
@@ -82,6 +93,20 @@ class Node(Struct, frozen=True, kw_only=True):
     insecure: bool = False
     file: str = ""
     line: int = 0
+
+
+#: Two, so that the newer of two records can be told and one that is down hides nothing.
+GATEWAYS = ("https://trustless-gateway.link", "https://ipfs.io")
+
+
+class Names(Struct, frozen=True, kw_only=True):
+    """Whom to ask where names and paths lead, if there is no node.
+
+    `gateways` are URLs of trustless gateways; `dns` is the address of a DNS server, "" for the system's.
+    """
+
+    gateways: tuple[str, ...] = GATEWAYS
+    dns: str = ""
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -123,9 +148,13 @@ class Loop(Struct, frozen=True, kw_only=True):
 
 
 class CidRef(Struct, frozen=True, kw_only=True):
-    """A CID that a build left somewhere. Resolved before any request; unset or empty is an error."""
+    """A CID that is found elsewhere.
 
-    kind: Literal["env", "file"]
+    `env`, `file`: where a build left it; resolved before any request, and unset or empty is an error. `path`: what
+    `/ipns/…` or `/ipfs/<cid>/…` leads to when the plan is made; what leads nowhere is unknown.
+    """
+
+    kind: Literal["env", "file", "path"]
     value: str
     #: Absolute path for `file`.
     path: str = ""
@@ -217,6 +246,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     unprotect: tuple[str, ...] = ()
     guards: GuardLimits = GuardLimits()
     node: Node | None = None
+    names: Names = Names()
     #: Those that a service uses or the manifest declares, by name.
     policies: dict[str, Policy] = {}
     loop: Loop = Loop()

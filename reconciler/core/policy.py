@@ -48,6 +48,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     uses: dict[str, PolicyUse] = {}
     file: str = ""
     line: int = 0
+    #: The directory that paths of local files are relative to, absolute.
+    base: str = ""
 
     @property
     def origin(self) -> str:

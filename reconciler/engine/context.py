@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from reconciler.engine.progress import Progress, Silent
+from reconciler.names.memory import Memory
 from reconciler.services.protocol import PinningService
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Context:
     #: The Kubo node of the manifest, if it names one.
     node: "Node | None" = None
     journal: "Journal | None" = None
+    #: The newest IPNS records seen: a loop hands the same to each cycle, so that no name leads back to an older one.
+    names: Memory = field(default_factory=Memory)
     progress: Progress = field(default_factory=Silent)
     settings: Settings = field(default_factory=Settings)
     stop: asyncio.Event = field(default_factory=asyncio.Event)

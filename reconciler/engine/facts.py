@@ -1,7 +1,7 @@
 """What policies must know: their questions, asked of the node once a cycle, each on its own deadline."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from reconciler.core.desire import Desire
 from reconciler.core.errors import NodeError
@@ -12,6 +12,7 @@ from reconciler.core.ownership import listed_cid
 from reconciler.core.question import (
     Answer,
     Facts,
+    FolderOf,
     Identity,
     KuboPolicies,
     LocalPins,
@@ -19,12 +20,15 @@ from reconciler.core.question import (
     NamedPins,
     NotKnown,
     Question,
+    Resolve,
     StatOf,
     WhoIsIt,
 )
 from reconciler.core.retention import stamp_of
 from reconciler.core.wanting import Wanted
 from reconciler.engine.context import Context
+from reconciler.engine.folders import folder, place_of
+from reconciler.engine.paths import follow
 from reconciler.node.protocol import Node
 from reconciler.policies import KINDS
 
@@ -39,11 +43,26 @@ async def gather(manifest: Manifest, ctx: Context) -> Facts:
     asked = {
         q for p in manifest.policies.values() if p.uses and p.enabled for q in KINDS[p.kind].questions(p)
     }
+    paths = {q for q in asked if isinstance(q, Resolve)}
+    local = {q for q in asked if isinstance(q, FolderOf)}
+    followed, read, answered = await asyncio.gather(
+        follow(paths, manifest, ctx), _read(local, ctx), _of_node(asked - paths - local, manifest, ctx)
+    )
+    return Facts({**answered, **followed, **read})
+
+
+async def _read(asked: Set[FolderOf], ctx: Context) -> dict[Question, Answer]:
+    """What no node is needed for: one folder after the other, since they share a disk."""
+    return {question: await folder(question, place=place_of(ctx)) for question in asked}
+
+
+async def _of_node(asked: Set[Question], manifest: Manifest, ctx: Context) -> dict[Question, Answer]:
+    """What only a node can answer."""
     if not asked:
-        return Facts()
+        return {}
     if ctx.node is None:
         why = NotKnown(why="no node is declared", hint=f"add `node:` to {manifest.path}")
-        return Facts(dict.fromkeys(asked, why))
+        return dict.fromkeys(asked, why)
     node = ctx.node
     answers = dict(zip(asked, await asyncio.gather(*(_answer(node, q) for q in asked)), strict=True))
     expected = manifest.node.peer_id if manifest.node is not None else ""
@@ -53,8 +72,8 @@ async def gather(manifest: Manifest, ctx: Context) -> Facts:
             why=f"the node at {node.where} is {who.peer_id}, and the manifest names {expected}",
             hint="is this the right node? `node: {peerId: …}` says which is believed",
         )
-        return Facts(dict.fromkeys(asked, other))
-    return Facts(answers)
+        return dict.fromkeys(asked, other)
+    return answers
 
 
 def said(manifest: Manifest, facts: Facts) -> dict[str, Wanted]:

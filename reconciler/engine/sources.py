@@ -11,7 +11,8 @@ from reconciler.core.manifest import CidRef, Entry, Manifest
 def resolve_cids(
     manifest: Manifest, environ: Mapping[str, str], *, given: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The CID of each reference, by `str(CidRef)`. `given` (a saved plan's) is taken before the world is asked.
+    """The CID of each reference, by `str(CidRef)`, but those of paths. `given` (a saved plan's) is taken before the
+    world is asked.
 
     Raises ManifestError, all problems at once, if one is unset, empty, unreadable or no CID.
     """
@@ -19,7 +20,7 @@ def resolve_cids(
     problems: list[Problem] = []
     for entry in manifest.entries:
         ref = entry.cid
-        if not isinstance(ref, CidRef) or str(ref) in resolved:
+        if not isinstance(ref, CidRef) or ref.kind == "path" or str(ref) in resolved:
             continue
         text, trouble, hint = _environ(ref, environ) if ref.kind == "env" else _file(ref)
         if not trouble:

@@ -103,7 +103,7 @@ def set_cid(path: str, name: str, cid: Cid) -> Edit:
         if isinstance(entry.cid, CidRef):
             raise UsageError(
                 f"{shown(name)} takes its CID from {entry.cid} ({_place(entry)}), so there is nothing to set here",
-                hint=f"{_how(entry.cid)}, then `pinrec apply`; or write a CID in its place by hand first",
+                hint=f"{_how(entry.cid)}; or write a CID in its place by hand first",
             )
     old = ", ".join(dict.fromkeys(str(e.cid) for e in entries))
     services = _services(entries)
@@ -210,11 +210,11 @@ def _items(yaml: Yaml, name: str) -> list[int]:
 
 
 def _is(item: Any, name: str, cid: str) -> bool:
-    if not isinstance(item, dict) or "cid" not in item:
+    if not isinstance(item, dict) or not ("cid" in item or "path" in item):
         return False
     if item.get("name", "") == name:
         return True
-    text = item["cid"]
+    text = item.get("cid")
     if not cid or not isinstance(text, str) or _canonical(text) != cid:
         return False
     return not item.get("name") or spells(item["name"], parse(text))
@@ -292,7 +292,7 @@ def _extensible(yaml: Yaml, there: Sequence[Entry], name: str, cid: Cid) -> tupl
         return None
     for i in _items(yaml, name):
         item = yaml.value["pins"][i]
-        if isinstance(item.get("services"), list) and _canonical(str(item["cid"])) == cid.canonical:
+        if isinstance(item.get("services"), list) and _canonical(str(item.get("cid"))) == cid.canonical:
             return "pins", i
     return None
 
@@ -334,9 +334,10 @@ def _place(entry: Entry) -> str:
 
 
 def _how(ref: CidRef) -> str:
-    return (
-        f"export {ref.value}=…" if ref.kind == "env" else f"write the CID into {os.path.normpath(ref.value)}"
-    )
+    if ref.kind == "path":
+        return "`pinrec apply` follows it"
+    how = f"export {ref.value}=…" if ref.kind == "env" else f"write the CID into {os.path.normpath(ref.value)}"
+    return f"{how}, then `pinrec apply`"
 
 
 def _canonical(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any  # a YAML value is whatever was written
 
 from reconciler.core.cid import Cid, CidError, parse
+from reconciler.core.content_path import PathError, parse_path
 from reconciler.core.endpoint import host_of, is_private
 from reconciler.core.manifest import MAX_ORIGINS, CidRef, Note, Replicas, Service, Source, Spec
 from reconciler.manifest.entries import Entries, spec_key
@@ -65,9 +66,15 @@ class Pins:
             if "from" in item:
                 self._list(document, i, item, spec)
                 continue
-            raw = item["cid"]
+            raw = item.get("cid")
             cid: Cid | CidRef
-            if type(raw) is str:
+            if raw is None:
+                try:
+                    cid = CidRef(kind="path", value=_path(item["path"]))
+                except PathError as error:
+                    self._problems.at(document, ("pins", i, "path"), f"this cannot be followed: {error}")
+                    continue
+            elif type(raw) is str:
                 try:
                     cid = parse(raw)
                 except CidError as error:
@@ -228,6 +235,14 @@ def _list_file(document: Document, written: str) -> str:
     """What messages call a list file: as a person at the manifest's place would."""
     folder = os.path.dirname(document.file)
     return os.path.normpath(os.path.join(folder, os.path.expanduser(written)))
+
+
+def _path(text: str) -> str:
+    """In one spelling. Raises PathError."""
+    path = parse_path(text)
+    if not path.mutable and not path.rest:
+        raise PathError(f"it is a CID and nothing else; write `cid: {path.root}`")
+    return str(path)
 
 
 def _ref(raw: Mapping[str, str], base: str) -> CidRef:

@@ -40,6 +40,8 @@ class Kind(Struct, frozen=True, kw_only=True):
 
     settings: Mapping[str, Setting | None]
     pin_name: str
+    #: The setting whose value, without `/ipns/`, is the default of pinName; "" if none is.
+    pin_name_from: str
     needs_node: bool
     local: bool
 
@@ -75,6 +77,7 @@ def kinds() -> Mapping[str, Kind]:
                 if key not in COMMON
             },
             pin_name=branch["properties"]["pinName"].get("default", ""),
+            pin_name_from=branch.get("pinNameFrom", ""),
             needs_node=branch.get("needsNode", False),
             local=branch["properties"].get("local", {}).get("default", False),
         )
@@ -197,7 +200,9 @@ def _no_such(use: Use, known: list[str], problems: Problems) -> None:
 
 
 def _policy(name: str, raw: Raw, at: Declared, problems: Problems) -> Policy | None:
-    policy = replace(_built(name, raw), file=at.document.file, line=at.line)
+    policy = replace(
+        _built(name, raw), file=at.document.file, line=at.line, base=at.document.base
+    )
     if policy.settle > MAX_SETTLE:
         problems.at(
             at.document,
@@ -220,7 +225,8 @@ def _built(name: str, raw: Raw) -> Policy:
     }
     default = Policy(name=name, kind=kind)
     # Names of policies hold no slash, so that no two of these are alike.
-    pin_name = branch.pin_name or (f"policy/{{peer_id}}/{kind}/{name}" if branch.needs_node else name)
+    named = str(whole[branch.pin_name_from]).removeprefix("/ipns/") if branch.pin_name_from else ""
+    pin_name = named or branch.pin_name or (f"policy/{{peer_id}}/{kind}/{name}" if branch.needs_node else name)
     return Policy(
         name=name,
         kind=kind,

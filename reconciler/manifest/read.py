@@ -39,6 +39,7 @@ from reconciler.manifest.pins import Pins
 from reconciler.manifest.places import locate
 from reconciler.manifest.policies import Use, build_policies, declared_policies, unused, uses_of
 from reconciler.manifest.problems import Document, Problems, shown
+from reconciler.manifest.resolving import build_names
 from reconciler.manifest.schema import errors
 from reconciler.manifest.services import build_service
 from reconciler.manifest.wording import wordings
@@ -100,6 +101,8 @@ class _Reading:
             if self._is_bad(0, "loop")
             else build_loop(main.value.get("loop", {}), document=main, problems=self.problems)
         )
+        raw_names = {} if self._is_bad(0, "names") else main.value.get("names", {})
+        asked = build_names(raw_names, document=main, problems=self.problems)
         self.problems.raise_if_any()
         notes = (
             *pins.notes,
@@ -121,6 +124,7 @@ class _Reading:
             node=node,
             policies=policies,
             loop=loop or Loop(),
+            names=asked,
             files=tuple(dict.fromkeys((*self.files, *pins.files))),
             notes=notes,
             path=file,

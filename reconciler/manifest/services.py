@@ -10,6 +10,7 @@ from reconciler.core.manifest import Limits, Rate, SecretRef, Service
 from reconciler.core.presets import PRESETS, Preset, default_ownership
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.manifest.durations import UNITS, seconds
+from reconciler.manifest.gateway import build_verify
 from reconciler.manifest.problems import Document, Problems
 
 #: Field of `Profile` by its name in a manifest.
@@ -42,18 +43,31 @@ def build_service(
             hint="use https, or say insecure: true",
         )
         return None
+    key = secret_ref(raw["key"], document.base)
+    verify = raw.get("verify")
+    own = verify.get("key") if verify else None
     profile = _profile(raw.get("profile"), preset)
     meta_dropped = default_ownership(profile) == "prefix"
     return Service(
         name=name,
         endpoint=endpoint,
-        key=secret_ref(raw["key"], document.base),
+        key=key,
         profile=profile,
         limits=_limits(raw.get("limits", {}), preset.limits),
         ownership=raw.get("ownership", "prefix" if meta_dropped else preset.ownership),
         state=raw.get("state", "active"),
         prune=raw.get("prune", True),
         insecure=insecure,
+        verify=build_verify(
+            verify,
+            endpoint=endpoint,
+            service_key=key,
+            own_key=secret_ref(own, document.base) if isinstance(own, dict) else None,
+            insecure=insecure,
+            document=document,
+            path=(*path, "verify"),
+            problems=problems,
+        ),
         preset=preset_name,
         file=document.file,
         line=line,

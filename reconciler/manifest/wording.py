@@ -23,7 +23,7 @@ _TYPES = {
 }
 #: The title of the schema of an included file, and what it lacks of the manifest's.
 INCLUDED = "included file"
-_MAIN_ONLY = frozenset(("name", "previousOwners", "defaults", "guards"))
+_MAIN_ONLY = frozenset(("name", "names", "previousOwners", "defaults", "guards"))
 _YES = frozenset(("yes", "on", "y", "1"))
 _NO = frozenset(("no", "off", "n", "0"))
 

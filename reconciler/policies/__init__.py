@@ -10,9 +10,14 @@ from typing import Final
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.manifest import Manifest
 from reconciler.core.wanting import Kind
-from reconciler.policies import local_pins, mfs
+from reconciler.policies import directory, ipns, local_pins, mfs
 
-KINDS: Final[Mapping[str, Kind]] = {"local-pins": local_pins, "mfs": mfs}
+KINDS: Final[Mapping[str, Kind]] = {
+    "directory": directory,
+    "ipns": ipns,
+    "local-pins": local_pins,
+    "mfs": mfs,
+}
 
 
 def check(manifest: Manifest) -> None:

@@ -157,6 +157,20 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         far.stop()
 
 
+@pytest.fixture
+def kubo(tmp_path: Path) -> Iterator[Callable[[str], Kubo]]:
+    """Makes nodes by name that listen, and that are still to be started."""
+    made: list[Kubo] = []
+
+    def make(name: str) -> Kubo:
+        made.append(Kubo(tmp_path / name, swarm=True))
+        return made[-1]
+
+    yield make
+    for node in made:
+        node.stop()
+
+
 def _answers(url: str, method: str = "GET") -> bool:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=2) as answer:

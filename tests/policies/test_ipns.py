@@ -16,6 +16,8 @@ from reconciler.core.errors import NodeError
 from reconciler.core.plan import Add, Keep, Plan, Replace
 from reconciler.core.policy import Policy, PolicyUse, Retain
 from reconciler.core.question import Facts, NotKnown, Resolve, Resolved
+from reconciler.core.unixfs import address, directory, file, params
+from reconciler.core.unixfs.blocks import Entry
 from reconciler.policies import ipns
 
 NAME = "/ipns/docs.example.org"
@@ -88,6 +90,26 @@ def test_a_name_that_leads_nowhere_today_changes_nothing(down: bool) -> None:
     assert (finding.guard, finding.severity) == ("unknown", "unknown")
     assert "policy docs: /ipns/docs.example.org is not known: the node" in finding.message
     assert not plan.changes
+    assert held(w) == [("docs.example.org", A)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        directory.build({}, params.KUBO).entry,
+        directory.build({}, params.KUBO_V1).entry,
+        file.FileBuilder(params.KUBO).finish(),
+        file.FileBuilder(params.KUBO_V1).finish(),
+    ],
+)
+def test_a_site_that_was_emptied_costs_nothing_until_it_is_meant(entry: Entry) -> None:
+    w, node = world(), NamedNode()
+    play(w, node, rounds=2)
+    node.leads = address.to_text(entry.cid)
+    plan = play(w, node)
+    [finding] = plan.findings
+    assert (finding.guard, finding.severity) == ("shrank", "block")
+    assert "/ipns/docs.example.org, by the node became empty" in finding.message
     assert held(w) == [("docs.example.org", A)]
 
 

@@ -1,0 +1,69 @@
+"""`kind: ipns`: what a name leads to stays pinned, and when it leads elsewhere the pin is replaced.
+
+The name is a key's (`/ipns/k51…`) or a domain's (`/ipns/docs.example.org`, DNSLink), and a path may follow it. A name
+that leads nowhere today is not known: what is pinned stays.
+"""
+
+from collections.abc import Mapping
+
+from reconciler.core.content_path import PathError, parse_path
+from reconciler.core.globs import escape
+from reconciler.core.model import Unknown
+from reconciler.core.policy import Policy
+from reconciler.core.question import Facts, NotKnown, Question, Resolve, Resolved
+from reconciler.core.wanting import Want, Wanted
+
+#: A folder without entries and a file without bytes, which a build that failed may have published.
+EMPTY = frozenset(
+    (
+        "bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354",
+        "bafybeif7ztnhq65lumvvtr4ekcwd2ifwgm3awq4zfr3srh462rwyinlb4y",
+        "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+        "bafkqaaa",
+    )
+)
+HINT = "such as /ipns/docs.example.org or /ipns/k51qzi5uqu5d…"
+
+
+def problems(policy: Policy) -> tuple[tuple[str, str], ...]:
+    text = str(policy.settings.get("name", ""))
+    try:
+        path = parse_path(text)
+    except PathError as error:
+        return (("name", f"is no name that can be followed: {error}; {HINT}"),)
+    if not path.mutable:
+        return (("name", "leads to the same content for ever; pin it by its CID, under `pins`"),)
+    return ()
+
+
+def questions(policy: Policy) -> tuple[Question, ...]:
+    return (_question(policy),)
+
+
+def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:  # noqa: ARG001  (the seam's)
+    if not policy.enabled:
+        return Wanted(unknown=(_unknown(policy, "it is switched off (enabled: false)", meant=True),))
+    asked = _question(policy)
+    match facts[asked]:
+        case Resolved(cid=cid, via=via):
+            whence = f"{asked.path}, by {via}" if via else asked.path
+            empty = cid.canonical in EMPTY
+            return Wanted(wants=(Want(name=policy.pin_name, cid=cid, whence=whence, empty=empty),))
+        case NotKnown(why=why, hint=hint):
+            return Wanted(unknown=(_unknown(policy, why, hint=hint),))
+    return Wanted(unknown=(_unknown(policy, "no answer"),))
+
+
+def _question(policy: Policy) -> Resolve:
+    """Two spellings of one name are one question."""
+    text = str(policy.settings.get("name", ""))
+    try:
+        return Resolve(str(parse_path(text)))
+    except PathError:
+        return Resolve(text)
+
+
+def _unknown(policy: Policy, why: str, *, hint: str = "", meant: bool = False) -> Unknown:
+    """With globs of all names that it can have given: the time of a kept root may follow."""
+    name = escape(policy.pin_name)
+    return Unknown(source=policy.origin, why=why, patterns=(name, f"{name}@*"), hint=hint, meant=meant)
