@@ -1,4 +1,5 @@
-"""A local pinning service, true to the IPFS Pinning Services API v1.0.0, for demos, tests and trying things out.
+"""A local pinning service, true to the IPFS Pinning Services API v1.0.0, and a small node (`node/`), for demos, tests
+and trying things out.
 
 Names are looked up when they are asked for: the command line reads the tables of personalities and quirks for its help,
 and must not load a web server for that.
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     )
     from reconciler.sandbox.lifecycle import Lifecycle
     from reconciler.sandbox.mishaps import MISHAPS
+    from reconciler.sandbox.network import Network
+    from reconciler.sandbox.node import NodeFaults, SandboxNode
     from reconciler.sandbox.pace import Rate, RateLimit
     from reconciler.sandbox.personalities import CLUSTER, HELIA, PERSONALITIES, SPEC
     from reconciler.sandbox.personality import Personality
@@ -39,6 +42,8 @@ _HOMES = {
     "faults": ("AllOf", "Answer", "Delay", "Drop", "Fault", "Faults", "Happen", "Latency", "Received"),
     "lifecycle": ("Lifecycle",),
     "mishaps": ("MISHAPS",),
+    "network": ("Network",),
+    "node": ("NodeFaults", "SandboxNode"),
     "pace": ("Rate", "RateLimit"),
     "personalities": ("CLUSTER", "HELIA", "PERSONALITIES", "SPEC"),
     "personality": ("Personality",),
@@ -75,6 +80,8 @@ __all__ = [
     "Happen",
     "Latency",
     "Lifecycle",
+    "Network",
+    "NodeFaults",
     "Personality",
     "Pin",
     "QuirkError",
@@ -84,6 +91,7 @@ __all__ = [
     "Record",
     "Rule",
     "Sandbox",
+    "SandboxNode",
     "Script",
     "ScriptError",
     "Store",

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reconciler.sandbox import gateway
 from reconciler.sandbox import pin as pins
 from reconciler.sandbox import query as queries
 from reconciler.sandbox.failure import FailureError, unauthorized
@@ -54,6 +55,13 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
             case _:
                 return _json(service.get(owner, requestid), 200)
 
+    async def block(request: Request) -> Response:
+        if habits.gateway == "none":
+            raise HTTPException(404)
+        if habits.gateway == "key":
+            account(request)
+        return gateway.answer(request, service.content)
+
     async def failed(_request: Request, error: Exception) -> Response:
         assert isinstance(error, FailureError)
         return to_response(error.answer(habits.errors))
@@ -67,6 +75,7 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
     return Starlette(
         routes=[
             Route("/pins", pins_collection, methods=["GET", "POST"]),
+            Route("/ipfs/{cid}", block, methods=["GET", "HEAD"]),
             Route("/pins/{requestid:path}", pins_one, methods=["GET", "POST", "DELETE"]),
         ],
         exception_handlers={FailureError: failed, HTTPException: refused},

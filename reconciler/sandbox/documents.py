@@ -15,7 +15,15 @@ Row = tuple[bytes, int, bytes | None]
 
 DELEGATES = ("/ip4/203.0.113.1/tcp/4001/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW",)
 _encode = msgspec.json.encode
-_DELEGATES = b',"delegates":' + _encode(DELEGATES) + b',"info":'
+
+
+def delegates(addresses: Sequence[str]) -> bytes:
+    """The member as it stands in an answer."""
+    return b',"delegates":' + _encode(addresses)
+
+
+MADE_UP = delegates(DELEGATES)
+_DELEGATES = MADE_UP + b',"info":'
 _USUAL_INFO = {FAILED: b'{"status_details":"The content could not be found"}'}
 _HEADS = tuple(b'{"status":"%s",' % name.encode() for name in STATUSES)
 _TAILS = tuple(_DELEGATES + _USUAL_INFO.get(status, b"{}") + b"}" for status in range(len(STATUSES)))

@@ -3,8 +3,11 @@
 The API's own form is stored. Only where a personality asks for another is an answer decoded, changed and encoded.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
+from reconciler.sandbox import documents
 from reconciler.sandbox.instants import FINE, parse_fine, render
 from reconciler.sandbox.personality import Personality
 
@@ -13,10 +16,11 @@ _NOTHING: dict[str, object] = {"name": "", "origins": [], "meta": {}}
 
 
 class Echo:
-    """Rewrites answers as `habits` show pins."""
+    """Rewrites answers as `habits` show pins. `delegates`: those of this service, in place of made-up ones."""
 
-    def __init__(self, habits: Personality) -> None:
+    def __init__(self, habits: Personality, delegates: Sequence[str] = ()) -> None:
         self._habits = habits
+        self._delegates = documents.delegates(delegates) if delegates else b""
         self._idle = not self._changes(habits)
 
     def _changes(self, habits: Personality) -> bool:
@@ -29,11 +33,13 @@ class Echo:
         )
 
     def one(self, document: bytes) -> bytes:
+        document = self._at_home(document)
         return document if self._idle else msgspec.json.encode(self._pin(msgspec.json.decode(document)))
 
     def written(self, document: bytes, created: int, meta: dict[str, str] | None) -> bytes:
         """The answer to a POST. `created` in microseconds; `meta` as it was sent."""
         habits = self._habits
+        document = self._at_home(document)
         if (
             self._idle
             and habits.post_precision is None
@@ -54,6 +60,7 @@ class Echo:
         return msgspec.json.encode(pin)
 
     def page(self, document: bytes) -> bytes:
+        document = self._at_home(document)
         if self._idle and self._habits.empty_list == "list":
             return document
         page = msgspec.json.decode(document)
@@ -61,6 +68,10 @@ class Echo:
         if not page["results"] and self._habits.empty_list == "null":
             page["results"] = None
         return msgspec.json.encode(page)
+
+    def _at_home(self, document: bytes) -> bytes:
+        """No name or meta can look like the member: a quote within a text is escaped."""
+        return document.replace(documents.MADE_UP, self._delegates) if self._delegates else document
 
     def _pin(self, status: dict[str, object]) -> dict[str, object]:
         habits = self._habits

@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reconciler.sandbox.content import Serves
+
 SecondAdd = Literal["new", "overwrite", "same", "stuck", "refused"]
 SameCidReplace = Literal["newId", "inPlace", "loses"]
 Precision = Literal["ns", "us", "ms", "s"]
@@ -126,6 +128,14 @@ class Personality(Struct, frozen=True, kw_only=True):
     missing_token: int = 401
     wrong_token: int = 401
     errors: Shape = "failure"
+    # --- content -------------------------------------------------------------------------------------------------
+    #: What of the content of its pins it gives to those who ask, at its gateway and to peers. "root": the first block
+    #: of each. "wrong": other bytes at the gateway.
+    serves: Serves = "all"
+    #: Whether there is a trustless gateway, and whether it wants the key. "none": 404 for everything.
+    gateway: Literal["open", "key", "none"] = "open"
+
+    # --- time ----------------------------------------------------------------------------------------------------
     #: How far the clock is ahead, of `created` and of the Date header.
     clock: float = 0
 

@@ -145,6 +145,10 @@ QUIRKS: dict[str, Quirk] = {
         _reading("wrong-token", "wrong_token", "the code for a wrong key; 200 lets in", "401|403|200", _status),
         _choice("error-shape", "errors", "the body of a refusal", "failure", "reason-only", "no-reason",
                 "no-details", "crust", "html", "text", "array", "empty"),
+        # content
+        _choice("serves", "serves", "what it gives of what it holds; wrong: other bytes", "all", "root", "nothing",
+                "wrong"),
+        _choice("gateway", "gateway", "GET /ipfs/<cid>?format=raw; key: with the key only", "open", "key", "none"),
         _reading("clock", "clock", "how far the service's clock is ahead", "TIME", seconds),
     )
 }  # fmt: skip

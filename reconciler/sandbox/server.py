@@ -10,17 +10,25 @@ from typing import Self
 
 import uvicorn
 
+from reconciler.core.unixfs import address
 from reconciler.sandbox import api
+from reconciler.sandbox.content import Content
 from reconciler.sandbox.documents import Status
 from reconciler.sandbox.door import Door, Record, RequestLog
 from reconciler.sandbox.faults import Faults, Happen, NoFaults
+from reconciler.sandbox.fetching import Fetcher
 from reconciler.sandbox.lifecycle import Lifecycle
+from reconciler.sandbox.listener import listen
+from reconciler.sandbox.network import Network
+from reconciler.sandbox.peers import identity
 from reconciler.sandbox.personalities import SPEC
 from reconciler.sandbox.personality import Personality
 from reconciler.sandbox.service import Service
 from reconciler.sandbox.store import Store
 
 _PINNED_AT_ONCE = Lifecycle()
+#: Seconds between two looks for content that is awaited.
+_TICK = 0.1
 
 
 class Sandbox:
@@ -28,7 +36,9 @@ class Sandbox:
 
     `tokens` are the keys that are let in, each for an account of its own. `store` is a file that outlives the
     sandbox; without it pins are kept in memory. `port` 0 takes a free one. `log` is how many requests are
-    remembered. Entering raises OSError if the port cannot be had and `tables.StoreError` if the file cannot be used.
+    remembered. With a `network` a pin is pinned only when its content was fetched from a peer of that network; the
+    service is a peer of it too, and its address stands in `delegates`. Entering raises OSError if the port cannot be
+    had and `tables.StoreError` if the file cannot be used.
     """
 
     store: Store
@@ -45,6 +55,7 @@ class Sandbox:
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
         log: int = 20_000,
+        network: Network | None = None,
     ) -> None:
         if isinstance(tokens, str):
             raise TypeError("tokens: a collection of texts is wanted, not one text")
@@ -60,15 +71,23 @@ class Sandbox:
         if personality.clock:
             self._clock = lambda: clock() + personality.clock
         self._log = RequestLog(log)
+        self._content = Content(personality.serves)
+        self._fetcher = (
+            None if network is None else Fetcher(network, identity("pinrec sandbox service"), self._content)
+        )
 
     def __enter__(self) -> Self:
         self.store = Store(self._path, precision=self._personality.precision, clock=self._clock)
         try:
-            self._socket = _listen(*self._address)
+            self._socket = listen(*self._address)
         except OSError:
             self.store.close()
             raise
-        service = Service(self.store, self._personality, self._lifecycle, self._clock)
+        service = Service(
+            self.store, self._personality, self._lifecycle, self._clock, self._fetcher, self._content
+        )
+        if self._fetcher:
+            self._fetcher.start()
         accounts = {token: self.store.account(token) for token in self.tokens}
 
         def befall(event: Happen, authorization: str, requestid: str) -> None:
@@ -86,6 +105,7 @@ class Sandbox:
                 clock=self._clock,
             ),
             self._socket,
+            service.tick if self._fetcher else None,
         )
         return self
 
@@ -93,6 +113,8 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.stop()
+        if self._fetcher:
+            self._fetcher.stop()
         self.store.close()
 
     @property
@@ -114,6 +136,23 @@ class Sandbox:
     def token(self) -> str:
         """The first of the tokens."""
         return self.tokens[0]
+
+    @property
+    def delegates(self) -> tuple[str, ...]:
+        """Its addresses in the network that it was given."""
+        return self._fetcher.peer.addresses if self._fetcher else ()
+
+    def holds(self, cid: str) -> bool:
+        """Whether it has fetched all of a CID. Without a network it holds pins, not content."""
+        return self._fetcher is not None and self._fetcher.holds(cid)
+
+    def give(self, blocks: Mapping[bytes, bytes]) -> None:
+        """Blocks, by the bytes of their CIDs, that it holds from now on without having fetched them."""
+        self._content.held.update({address.multihash(cid): block for cid, block in blocks.items()})
+
+    def lose(self, cid: str) -> bool:
+        """The block is not held any more, whatever the pins say. False if it was not."""
+        return self._content.held.pop(address.multihash(address.from_text(cid)), None) is not None
 
     @property
     def requests(self) -> tuple[Record, ...]:
@@ -145,6 +184,7 @@ def serve(
     personality: Personality = SPEC,
     faults: Faults | None = None,
     ready: Callable[[Sandbox], None] | None = None,
+    network: Network | None = None,
 ) -> None:
     """Runs a sandbox until the main thread is interrupted: by Ctrl-C, or by what the caller's signal handlers raise.
 
@@ -159,6 +199,7 @@ def serve(
         personality=personality,
         faults=faults,
         log=0,
+        network=network,
     ) as sandbox:
         if ready:
             ready(sandbox)
@@ -169,9 +210,13 @@ class _Running:
     """A server in its thread. Stopping does not wait for clients: their connections are cut."""
 
     def __init__(
-        self, make: Callable[[Callable[[tuple[str, int]], None]], Door], listener: socket.socket
+        self,
+        make: Callable[[Callable[[tuple[str, int]], None]], Door],
+        listener: socket.socket,
+        tick: Callable[[], None] | None,
     ) -> None:
         self._listener = listener
+        self._tick = tick
         self._started = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._server = uvicorn.Server(
@@ -212,7 +257,9 @@ class _Running:
     async def _serve(self) -> None:
         self._task = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
         # Cancelled instead of asked to exit: uvicorn's own way out takes 100 to 200 ms, for each test.
-        await asyncio.wait([self._task])
+        while not (await asyncio.wait([self._task], timeout=_TICK if self._tick else None))[0]:
+            if self._tick:
+                self._tick()
         for listener in self._server.servers:
             listener.close()
         for connection in list(self._server.server_state.connections):
@@ -227,18 +274,3 @@ class _Running:
             peer = connection.transport.get_extra_info("peername")
             if peer and peer[:2] == client:
                 connection.transport.abort()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A bound socket. 127.0.0.1 unless the caller names another address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's algorithm off only where it is: 40 ms per request.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError:
-        listener.close()
-        raise
-    return listener

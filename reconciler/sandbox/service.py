@@ -9,10 +9,12 @@ from msgspec import Struct
 
 from reconciler.core import cid as cids
 from reconciler.sandbox import listing
+from reconciler.sandbox.content import Content
 from reconciler.sandbox.echo import Echo
 from reconciler.sandbox.failure import FailureError, bad_request, not_found
 from reconciler.sandbox.faults import Happen
-from reconciler.sandbox.lifecycle import Lifecycle
+from reconciler.sandbox.fetching import Fetcher
+from reconciler.sandbox.lifecycle import End, Lifecycle
 from reconciler.sandbox.personality import STEPS, Personality
 from reconciler.sandbox.pin import (
     FAILED,
@@ -37,6 +39,18 @@ class _Returning(Struct, frozen=True):
     row: Row
 
 
+class _Awaited(Struct, frozen=True):
+    """A pin whose content is not here. It is pinned at `soonest` at the earliest, and given up after `latest`."""
+
+    pin: Pin
+    soonest: int
+    latest: int | None
+
+
+#: Microseconds after which what is awaited is tried again though nothing seems to have changed.
+_RETRY = 1_000_000
+
+
 class Service:
     """Operations return the JSON to answer with, and raise FailureError. Each is one transaction.
 
@@ -44,17 +58,30 @@ class Service:
     """
 
     def __init__(
-        self, store: Store, habits: Personality, lifecycle: Lifecycle, clock: Callable[[], float]
+        self,
+        store: Store,
+        habits: Personality,
+        lifecycle: Lifecycle,
+        clock: Callable[[], float],
+        fetcher: Fetcher | None = None,
+        content: Content | None = None,
     ) -> None:
         self._store = store
         self._habits = habits
         self._lifecycle = lifecycle
         self._clock = clock
-        self._echo = Echo(habits)
+        self._fetcher = fetcher
+        self.content = content or Content(habits.serves)
+        self._echo = Echo(habits, fetcher.peer.addresses if fetcher else ())
+        self._awaited: dict[tuple[int, str], _Awaited] = {}
+        self._tried: tuple[tuple[int, int], int] = ((-1, -1), 0)
         self._turn = 0
         self._returning: list[_Returning] = []
         # Where `created` is not unique, microseconds that are not shown keep pins apart.
         self._step = STEPS[habits.precision] if habits.unique else 1
+        if fetcher:
+            for account, created, requestid, pin in store.pending():
+                self._await(account, requestid, pin, created)
 
     def pins(self, account: int, query: Query) -> bytes:
         now = self._now()
@@ -120,15 +147,48 @@ class Service:
                     if row is not None:
                         self._returning.append(_Returning(until, account, row))
 
+    def tick(self) -> None:
+        """What happens without a request: awaited content comes."""
+        if self._awaited:
+            self._now()
+
     # ----------------------------------------------------------------------------------------------------------
 
     def _now(self) -> int:
         now = int(self._clock() * 1_000_000)
+        if self._awaited:
+            self._collect(now)
         self._store.advance(now)
         if self._returning and min(r.at for r in self._returning) <= now:
             self._bring_back([r for r in self._returning if r.at <= now])
             self._returning = [r for r in self._returning if r.at > now]
         return now
+
+    def _await(self, account: int, requestid: str, pin: Pin, created: int) -> None:
+        lifecycle = self._lifecycle
+        self._awaited[account, requestid] = _Awaited(
+            pin,
+            created + round((lifecycle.queued + lifecycle.pinning) * 1_000_000),
+            None if lifecycle.patience is None else created + round(lifecycle.patience * 1_000_000),
+        )
+
+    def _collect(self, now: int) -> None:
+        """Turns those whose content has come. Fetching goes on as long as the pin is there, and is not given up."""
+        assert self._fetcher is not None
+        stamp, last = self._fetcher.stamp(), self._tried[1]
+        due = any(last < awaited.soonest <= now for awaited in self._awaited.values())
+        if stamp == self._tried[0] and not due and 0 <= now - last < _RETRY:
+            return
+        for (account, requestid), awaited in list(self._awaited.items()):
+            row = self._store.find(account, requestid)
+            late = awaited.latest is not None and now >= awaited.latest
+            if row is None or row.status == PINNED or late:
+                del self._awaited[account, requestid]
+            elif self._fetcher.fetch(awaited.pin.cid, awaited.pin.origins or ()) and now >= awaited.soonest:
+                self._store.turn(account, requestid, PINNED)
+                del self._awaited[account, requestid]
+        # Fetching adds blocks and connections itself.
+        self._tried = (self._fetcher.stamp(), now)
 
     def _bring_back(self, due: list[_Returning]) -> None:
         for back in due:
@@ -223,11 +283,12 @@ class Service:
         fate = self._fate(kept, now)
         if self._habits.failed_moment:
             until = now + round(self._habits.failed_moment * 1_000_000)
-            fate = Fate(status=FAILED, due=until, outcome=fate.outcome)
+            outcome = PINNING if fate.awaits else fate.outcome
+            fate = Fate(status=FAILED, due=until, outcome=outcome, awaits=fate.awaits)
         if self._habits.replace == "loses":
             kept = msgspec.structs.replace(kept, meta=old.pin.meta, origins=None)
             if not self._habits.failed_moment:
-                fate = self._lifecycle.fate(pin.cid, now, at_least_queued=True)
+                fate = self._fate(pin, now, at_least_queued=True)
         return self._add(account, kept, now, fate=fate)
 
     def _replace_same(self, account: int, old: Row, pin: Pin, now: int) -> Row:
@@ -249,19 +310,29 @@ class Service:
                 self._store.delete(account, old.requestid)
                 return queued
 
-    def _fate(self, pin: Pin, now: int) -> Fate:
+    def _fate(self, pin: Pin, now: int, *, at_least_queued: bool = False) -> Fate:
         if self._habits.starts == "by-name":
             for status in (PINNING, PINNED, FAILED):
                 if (pin.name or "").startswith(f"{STATUSES[status]}-"):
                     return Fate(status=status, outcome=status)
             return Fate(status=QUEUED, outcome=QUEUED)
-        return self._lifecycle.fate(pin.cid, now)
+        lifecycle = self._lifecycle
+        fate = lifecycle.fate(pin.cid, now, at_least_queued=at_least_queued)
+        if self._fetcher is None or fate.outcome != PINNED or self._fetcher.fetch(pin.cid, pin.origins or ()):
+            return fate
+        looked_for = msgspec.structs.replace(lifecycle, ends=_not_found)
+        fate = looked_for.fate(pin.cid, now, at_least_queued=at_least_queued)
+        return msgspec.structs.replace(fate, awaits=True)
 
     def _insert(
         self, account: int, pin: Pin, fate: Fate, requestid: str, now: int, *, created: int | None = None
     ) -> Row:
         at = self._store.next_created(account, now, self._step) if created is None else created
-        return self._store.insert(account, at, pin, fate, requestid=requestid or self._new_id(at))
+        row = self._store.insert(account, at, pin, fate, requestid=requestid or self._new_id(at))
+        self.content.pinned(pin.cid)
+        if fate.awaits:
+            self._await(account, row.requestid, pin, now)
+        return row
 
     def _new_id(self, created: int) -> str:
         match self._habits.requestid:
@@ -293,3 +364,7 @@ class Service:
     def _written(self, row: Row, sent: Pin) -> bytes:
         meta = None if sent.meta is None else dict(sent.meta)
         return self._echo.written(row.answer, row.created, meta)
+
+
+def _not_found(_cid: str) -> End:
+    return "pinning"

@@ -111,8 +111,10 @@ class FakeService:
     def _now(self, pin: PinStatus, added: float) -> PinStatus:
         if pin.status != "queued":
             return pin
-        ready = asyncio.get_running_loop().time() >= added + self.delay
-        status = "queued" if not ready else "failed" if canonical(pin.pin.cid) in self.unfindable else "pinned"
+        ready = asyncio.get_running_loop().time() >= added
+        status = (
+            "queued" if not ready else "failed" if canonical(pin.pin.cid) in self.unfindable else "pinned"
+        )
         return PinStatus(pin.requestid, status, pin.created, pin.pin, [], {})
 
     def all(self) -> list[PinStatus]:
@@ -133,7 +135,8 @@ class FakeService:
             [],
             {},
         )
-        self.pins_[pin.requestid] = (pin, now)
+        # When it is decided is settled now: a service that becomes slow later does not undo it.
+        self.pins_[pin.requestid] = (pin, now + self.delay)
         return pin.requestid
 
     async def pins(self, query: Query) -> Page:
@@ -161,9 +164,11 @@ class FakeService:
         owner = dict(pin.meta).get("pinrec", "") if isinstance(pin.meta, dict) else ""
         new = self.put(pin.cid, str(pin.name), owner=owner, status="queued")
         status, added = self.pins_[new]
-        body = PinBody(status.pin.cid, status.pin.name, None, dict(pin.meta) if isinstance(pin.meta, dict) else {})
+        body = PinBody(
+            status.pin.cid, status.pin.name, None, dict(pin.meta) if isinstance(pin.meta, dict) else {}
+        )
         self.pins_[new] = (PinStatus(new, "queued", status.created, body, [], {}), added)
-        self.writes.append((added, what, str(pin.name)))
+        self.writes.append((added - self.delay, what, str(pin.name)))
         self._maybe_lose()
         return self._now(*self.pins_[new])
 

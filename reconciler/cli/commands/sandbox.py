@@ -7,11 +7,13 @@ import click
 
 from reconciler.cli.options import DURATION, Options, common, pass_options
 from reconciler.sandbox.mishaps import MISHAPS
+from reconciler.sandbox.node.faults import USAGE as NODE_FAULTS
 from reconciler.sandbox.personalities import PERSONALITIES
 from reconciler.sandbox.quirks import QUIRKS
 
 if TYPE_CHECKING:
     from reconciler.sandbox.faults import Faults
+    from reconciler.sandbox.node import NodeFaults, SandboxNode
     from reconciler.sandbox.personality import Personality
     from reconciler.sandbox.script import Script
 
@@ -24,6 +26,10 @@ def _epilog() -> str:
         f"  {m.name}{f': {m.usual:g}  ({m.unit})' if m.unit else ''}\n      {m.help}"
         for m in MISHAPS.values()
     )
+    node_faults = "\n".join(
+        f"  {fault.name}{f'={fault.value}' if fault.value else ''}\n      {fault.help}"
+        for fault in NODE_FAULTS.values()
+    )
     return f"""\b
 Examples:
   pinrec sandbox                             http://127.0.0.1:5010, pins in memory
@@ -33,6 +39,8 @@ Examples:
   pinrec sandbox --quirk count=plus1 --quirk page-cap=10
   pinrec sandbox --fault-rate 0.2 --seed 7   each fifth request goes wrong, the same ones each time
   pinrec sandbox --faults faults.yaml        what goes wrong is written down
+  pinrec sandbox --node                      with a small node like Kubo, from which pins are fetched
+  pinrec sandbox --node --node-fault stat=2s --node-fault error=swarm/connect
 
 \b
 A script of faults, here: the first POST is done and its answer lost, the key expires after 20 requests:
@@ -40,6 +48,10 @@ A script of faults, here: the first POST is done and its answer lost, the key ex
 \b
 What can go wrong, for `do` and for --fault, with the usual value:
 {mishaps}
+
+\b
+What may be wrong with the node, for --node-fault:
+{node_faults}
 
 \b
 Quirks. Where none is named the personality's own habit holds:
@@ -107,6 +119,26 @@ _SCRIPT = """\
     help="What may go wrong by chance. May be repeated. [default: everything that takes no hours]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Chance can be played again.")
+@click.option(
+    "--node",
+    "with_node",
+    is_flag=True,
+    help="Start a small node too: the part of Kubo's RPC that pinrec uses.",
+)
+@click.option(
+    "--node-port",
+    type=click.IntRange(0, 65535),
+    default=5011,
+    show_default=True,
+    help="Of the node's API. 0: a free one.",
+)
+@click.option(
+    "--node-fault",
+    "node_faults",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="What is wrong with the node, see below. May be repeated.",
+)
 @common
 @pass_options
 def command(
@@ -125,12 +157,20 @@ def command(
     fault_rate: float,
     kinds: tuple[str, ...],
     seed: int,
+    with_node: bool,
+    node_port: int,
+    node_faults: tuple[str, ...],
 ) -> int:
     """Run a local pinning service to try things on: API v1.0.0, on this machine only, until Ctrl-C.
 
     It holds pins, not content: every CID is found unless it is said to be missing. It behaves to the letter of the
     API, or as a service that departs from it, or goes wrong as services do.
+
+    With --node there is a small node beside it, and a pin is pinned when its content was fetched from there: once
+    the two are connected, by the pin's origins or by the answer's delegates. It is for trying out and testing: what
+    it holds is in memory, and it reaches no network.
     """
+    import contextlib
     import signal
 
     from reconciler.cli.interrupt import raise_interrupted
@@ -149,11 +189,18 @@ def command(
         click.echo(f"pinrec: warning: {host} can be reached from other machines, without TLS", err=True)
     keys = tokens or (DEFAULT_TOKEN,)
 
+    if node_faults and not with_node:
+        raise UsageError("--node-fault says what is wrong with the node, and --node is missing")
+    node = _node(host, node_port, _node_faults(node_faults)) if with_node else None
+
     def ready(sandbox: Sandbox) -> None:
-        click.echo(_welcome(sandbox.url, known=not tokens, preset=_preset(personality)))
+        click.echo(_welcome(sandbox.url, known=not tokens, preset=_preset(personality), node=node))
 
     before = signal.signal(signal.SIGTERM, raise_interrupted)
+    stack = contextlib.ExitStack()
     try:
+        if node is not None:
+            stack.enter_context(node)
         serve(
             keys,
             port=port,
@@ -168,6 +215,7 @@ def command(
             personality=habits,
             faults=trouble,
             ready=ready,
+            network=None if node is None else node.network,
         )
     except KeyboardInterrupt:
         return EXIT_SIGINT
@@ -176,10 +224,13 @@ def command(
     except StoreError as error:
         raise PinrecError(f"--store {store}: {error}") from error
     except OSError as error:
+        taken = node is not None and not node.running
+        where, option = (node_port, "--node-port 0") if taken else (port, "--port 0")
         raise PinrecError(
-            f"{host}:{port} cannot be had: {error.strerror}", hint="--port 0 takes a free one"
+            f"{host}:{where} cannot be had: {error.strerror}", hint=f"{option} takes a free one"
         ) from error
     finally:
+        stack.close()
         signal.signal(signal.SIGTERM, before)
     return 0
 
@@ -249,6 +300,22 @@ def _script(path: str) -> "Script":
         raise UsageError(f"--faults {path}: {error}", hint=_near(error.given, error.known)) from None
 
 
+def _node(host: str, port: int, faults: "NodeFaults") -> "SandboxNode":
+    from reconciler.sandbox.node import SandboxNode
+
+    return SandboxNode(host=host, port=port, faults=faults, log=0)
+
+
+def _node_faults(texts: tuple[str, ...]) -> "NodeFaults":
+    from reconciler.core.errors import UsageError
+    from reconciler.sandbox.node.faults import FaultError, read
+
+    try:
+        return read(texts, lambda text: DURATION.convert(text, None, None))
+    except FaultError as error:
+        raise UsageError(f"--node-fault {error}", hint=_near(error.given, error.known)) from None
+
+
 def _canonical(missing: tuple[str, ...]) -> frozenset[str]:
     from reconciler.core.cid import CidError, canonical
     from reconciler.core.errors import UsageError
@@ -283,19 +350,30 @@ def _preset(personality: str) -> str:
     return f"preset: {personality}" if personality in PRESETS else "profile: unknown"
 
 
-def _welcome(url: str, *, known: bool, preset: str) -> str:
+def _welcome(url: str, *, known: bool, preset: str, node: "SandboxNode | None") -> str:
     """A key that a person chose is not shown again."""
     key = DEFAULT_TOKEN if known else "$TOKEN"
+    beside = uses = change = ""
+    if node is not None:
+        beside = f"""
+A node is running at {node.api}
+It is for trying out and testing: its content is in memory and goes with it, and it reaches no network.
+"""
+        uses = "\n      policies: [all-in-mfs]"
+        change = f"""
+  curl -X POST -F 'file=hello' '{node.api}/api/v0/files/write?arg=/hello.txt&create=true'
+  curl -X POST '{node.api}/api/v0/files/stat?arg=/'"""
+    above = "" if node is None else f"\n  node: {{api: {node.api}}}"
     return f"""A pinning service is running at {url}
-
-In a manifest:
+{beside}
+In a manifest:{above}
   services:
     sandbox:
       {preset}
       endpoint: {url}
-      key: {{env: PINREC_SANDBOX_TOKEN}}      # export PINREC_SANDBOX_TOKEN={key}
+      key: {{env: PINREC_SANDBOX_TOKEN}}      # export PINREC_SANDBOX_TOKEN={key}{uses}
 
 By hand:
-  curl -H 'Authorization: Bearer {key}' {url}/pins
+  curl -H 'Authorization: Bearer {key}' {url}/pins{change}
 
 Ctrl-C stops it."""
