@@ -178,6 +178,7 @@ def _of_policy(policy: Policy, want: Want) -> Iterator[Desired]:
             line=policy.line,
             whence=want.whence,
             size=want.size,
+            node=want.node,
         )
 
 

@@ -1,7 +1,8 @@
 """The last guard: no action may leave a CID that any key desires without a pinned copy of ours.
 
 It runs after all others, since what they held back changes what is left. Copies count on every service that
-answered, suspended ones too, whatever `--service` and `--target` narrow; pins that are held (not ours) count nowhere.
+answered, suspended ones too, whatever `--service` and `--target` narrow; pins that are held (not ours) count nowhere,
+and neither do those that were found unretrievable (`core.verified`), whatever their service says.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,12 +17,24 @@ from reconciler.core.model import PINNED
 from reconciler.core.ownership import listed_cid
 from reconciler.core.plan import Action, Add, Delete, Finding, Replace, Retry, Victim
 from reconciler.core.service_diff import ServiceDiff
+from reconciler.core.verified import Doubts
 
 
 class _Copies(Struct, kw_only=True):
     """Who holds, or will hold, a CID: (service, name) → requestids of pinned pins, none for one to come."""
 
     by_cid: dict[str, dict[tuple[str, str], set[str]]]
+    #: (service, requestid) of pins that are called pinned and were found unretrievable.
+    doubted: dict[str, set[tuple[str, str]]]
+
+    def why(self, victim: Victim, service: str) -> str:
+        """Why a pin is the last copy, with those that are none."""
+        cid = listed_cid(victim.ref.cid).canonical
+        others = self.doubted.get(cid, set()) - {(service, victim.ref.requestid)}
+        at = ", ".join(sorted({s for s, _ in others}))
+        return "the last pinned copy of a CID that the manifest desires" + (
+            f" (what {at} calls pinned was found unretrievable)" if at else ""
+        )
 
     def others(self, cid: str, going: set[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
         """Keys that still have a copy when all of `going` (service, requestid) are gone."""
@@ -33,7 +46,10 @@ class _Copies(Struct, kw_only=True):
 
 
 def guard_last_copies(
-    desire: Desire, diffs: Mapping[str, ServiceDiff], actions: dict[str, list[Action]]
+    desire: Desire,
+    diffs: Mapping[str, ServiceDiff],
+    actions: dict[str, list[Action]],
+    doubts: Doubts,
 ) -> tuple[dict[str, list[Action]], tuple[Finding, ...]]:
     """`actions` with what each victim rests on filled in, and what would lose a last copy held back."""
     wanted = {d.cid.canonical for keys in desire.by_service.values() for d in keys.values()}
@@ -48,7 +64,7 @@ def guard_last_copies(
     findings: list[Finding] = []
     # What is held back in one round may be what another rested on; each round holds back more, so it ends.
     while True:
-        copies = _copies(diffs, actions, at_risk)
+        copies = _copies(diffs, actions, at_risk, doubts)
         going = {(a.service, v.ref.requestid) for acts in actions.values() for a in acts for v in _victims(a)}
         held: list[Action] = []
         for service, acts in actions.items():
@@ -105,11 +121,20 @@ def _victims(action: Action) -> Iterable[Victim]:
         yield from action.olds
 
 
-def _copies(diffs: Mapping[str, ServiceDiff], actions: Mapping[str, list[Action]], cids: set[str]) -> _Copies:
+def _copies(
+    diffs: Mapping[str, ServiceDiff],
+    actions: Mapping[str, list[Action]],
+    cids: set[str],
+    doubts: Doubts,
+) -> _Copies:
     by_cid: dict[str, dict[tuple[str, str], set[str]]] = {}
+    doubted: dict[str, set[tuple[str, str]]] = {}
     for service, diff in diffs.items():
         for pin in diff.listing.remotes:
             if pin.mine and pin.status == PINNED and pin.cid.canonical in cids:
+                if doubts.of(service, pin.requestid, pin.cid.canonical) is not None:
+                    doubted.setdefault(pin.cid.canonical, set()).add((service, pin.requestid))
+                    continue
                 keys = by_cid.setdefault(pin.cid.canonical, {})
                 keys.setdefault((service, pin.name), set()).add(pin.requestid)
     for service, acts in actions.items():
@@ -117,7 +142,7 @@ def _copies(diffs: Mapping[str, ServiceDiff], actions: Mapping[str, list[Action]
             if isinstance(a, Add | Replace | Retry) and (cid := listed_cid(a.cid).canonical) in cids:
                 # To come, or coming anew: it stays whatever else goes.
                 by_cid.setdefault(cid, {})[(service, a.name)] = set()
-    return _Copies(by_cid=by_cid)
+    return _Copies(by_cid=by_cid, doubted=doubted)
 
 
 def _check(
@@ -129,7 +154,7 @@ def _check(
     if isinstance(action, Delete):
         victim = justify(action.victim)
         if victim is None:
-            return blocked(action, "last-copy", "the last pinned copy of a CID that the manifest desires")
+            return blocked(action, "last-copy", copies.why(action.victim, action.service))
         return action if victim == action.victim else replace(action, victim=victim)
     if isinstance(action, Replace):
         olds = tuple(v for old in action.olds if (v := justify(old)) is not None)

@@ -130,6 +130,14 @@ class Webhook(Struct, frozen=True, kw_only=True):
     insecure: bool = False
 
 
+class LoopVerify(Struct, frozen=True, kw_only=True):
+    """Every `interval` seconds `pins` pins of each service are looked at, with `sample` blocks below their roots."""
+
+    interval: float = 86400.0
+    pins: int = 10
+    sample: int = 3
+
+
 class Loop(Struct, frozen=True, kw_only=True):
     """How `pinrec run` goes about it. All times in seconds; `timezone` is that of `cron` and `windows`."""
 
@@ -145,6 +153,8 @@ class Loop(Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
     timezone: str = "UTC"
     webhook: Webhook | None = None
+    #: None: never.
+    verify: LoopVerify | None = None
 
 
 class CidRef(Struct, frozen=True, kw_only=True):

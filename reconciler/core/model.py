@@ -78,6 +78,8 @@ class Desired(Struct, frozen=True, gc=False):
     whence: str = ""
     #: Bytes of the whole DAG, where somebody knows; kept in meta, so that a shrunken source is seen.
     size: int | None = None
+    #: The peer id of the node it comes from; kept in meta, so that another node is seen.
+    node: str = ""
 
     @property
     def origin(self) -> str:

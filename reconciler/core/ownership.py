@@ -190,7 +190,7 @@ def request_for(desired: Desired, service: Service, owner: str) -> PinRequest:
     else:
         meta[META_OWNER] = owner
     if spec.source:
-        meta[META_SOURCE] = spec.source
+        meta[META_SOURCE] = source_mark(spec.source, desired.node)
     if spec.protect:
         meta[META_PROTECT] = "true"
     if desired.size is not None:
@@ -202,6 +202,24 @@ def request_for(desired: Desired, service: Service, owner: str) -> PinRequest:
         name=name,
         origins=spec.origins or UNSET,
         meta=meta or UNSET,
+    )
+
+
+def source_mark(source: str, node: str) -> str:
+    """What `pinrec.source` says: the list file or policy, and the node it found something on."""
+    return f"{source} of {node}" if node else source
+
+
+def marked_by(pin: Remote, source: str) -> bool:
+    """Whether a pin says that it comes from `source`, whatever the node."""
+    mark = pin.meta.get(META_SOURCE, "")
+    return mark == source or mark.startswith(f"{source} of ")
+
+
+def marked_node(pin: Remote) -> str:
+    """The node that a pin says it comes from, or ""."""
+    return (
+        pin.meta.get(META_SOURCE, "").rpartition(" of ")[2] if " of " in pin.meta.get(META_SOURCE, "") else ""
     )
 
 

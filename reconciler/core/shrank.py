@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Manifest, Source
 from reconciler.core.model import META_SIZE, META_SOURCE, PINNED, Owner, Remote
+from reconciler.core.ownership import marked_by, marked_node
 from reconciler.core.plan import Change, Delete, Replace
 from reconciler.core.policy import Policy
 from reconciler.core.retention import stamp_of
@@ -48,7 +50,7 @@ def shrunk(
         yield from _list_file(source, diff, marked=marked)
     for name, wants in desire.wants.items():
         policy = manifest.policies[name]
-        if diff.service.name not in policy.uses:
+        if diff.service.name not in policy.uses and not (policy.local and diff.service.name == LOCAL):
             continue
         yield from _fewer(policy, wants, diff, marked=marked)
         for want in wants:
@@ -90,7 +92,7 @@ def _fewer(policy: Policy, wants: Sequence[Want], diff: ServiceDiff, *, marked: 
         p.name
         for p in diff.listing.remotes
         if p.owner is Owner.OURS
-        and p.meta.get(META_SOURCE) == policy.origin
+        and marked_by(p, policy.origin)
         and not any(stamp_of(w.name, p.name) is not None and p.name != w.name for w in wants)
     }
     if len(of_policy) > 1 and len(wants) < len(of_policy) * LEAST:
@@ -129,7 +131,13 @@ def _policy(
     if stand is None or stand.cid == want.cid:
         return
     before = _size(stand, sizes)
-    if why := _smaller(policy, want, before):
+    if want.node and (node := marked_node(stand)) not in ("", want.node):
+        yield Shrunk(
+            source=policy.name,
+            which=lambda a: a.name in names,
+            reason=f"the node is another: {policy.origin} pinned this from {node}, and {want.node} answers now",
+        )
+    elif why := _smaller(policy, want, before):
         yield Shrunk(
             source=policy.name,
             which=lambda a: a.name in names,
@@ -160,7 +168,7 @@ def _former(policy: Policy, want: Want, ours: list[Remote], names: set[str], *, 
         if p.name not in names
         and p.owner is Owner.OURS
         and globs.match(p.name) is not None
-        and (not marked or p.meta.get(META_SOURCE) == policy.origin)
+        and (not marked or marked_by(p, policy.origin))
     }
 
 

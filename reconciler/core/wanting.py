@@ -28,6 +28,8 @@ class Want(Struct, frozen=True, kw_only=True):
     #: Whether an unmarked pin under exactly this name is the one that Kubo made, to be taken over.
     takeover: bool = False
     services: tuple[str, ...] | None = None
+    #: The peer id of the node that it comes from, or "" if it comes from none.
+    node: str = ""
     #: Whether nobody has the content until it is imported through the node.
     made_here: bool = False
     #: Where the CID was found, as plans show it: "mfs: /photos".

@@ -40,7 +40,7 @@ def questions(policy: Policy) -> tuple[Question, ...]:
     return (_question(policy),)
 
 
-def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:  # noqa: ARG001  (the seam's)
+def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
     if not policy.enabled:
         return Wanted(unknown=(_unknown(policy, "it is switched off (enabled: false)", meant=True),))
     asked = _question(policy)

@@ -28,7 +28,7 @@ def questions(policy: Policy) -> tuple[Question, ...]:
     return (_question(policy),)
 
 
-def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:  # noqa: ARG001  # as every kind
+def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
     patterns = (policy.pin_name.replace(NAME, "*"),)
     if not policy.enabled:
         why = "it is switched off (enabled: false)"

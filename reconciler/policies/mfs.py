@@ -61,6 +61,7 @@ def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted
         takeover=name == f"policy/{who.peer_id}/mfs" and _kubo_is_off(kubo, name),
         services=tuple(s for s in endpoints if s not in fighting) if fighting else None,
         whence=f"mfs: {_path(policy)}",
+        node=who.peer_id,
     )
     return Wanted(
         wants=(want,),

@@ -92,6 +92,9 @@ class Scripted:
         self.asked.append(cid)
         return bool(await self.holds(cid))
 
+    async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:
+        return None  # plans show sizes, hints need none
+
     async def connect(self, address: str, *, deadline: float | None = None) -> None:
         assert deadline is not None
         self.dialled.append(address)
@@ -706,6 +709,7 @@ class Place:
             "version: 1",
             "name: acme",
             f"node: {{api: {json.dumps(node)}}}",
+            "defaults: {local: false}",
             f'services: {{s: {{endpoint: "{self.box.url}", key: {{env: KEY}}, profile: spec}}}}',
             "pins:",
             *(f"  - {{name: {name}, cid: {cid}}}" for name, cid in pins.items()),

@@ -28,7 +28,7 @@ def policy(**more: Any) -> Policy:
 
 def wanted(answer: Any, of: Policy | None = None) -> Wanted:
     of = of or policy()
-    return KIND.wanted(of, Facts({q: answer for q in KIND.questions(of)}), {"s": "https://s.example"})
+    return KIND.wanted(of, Facts(dict.fromkeys(KIND.questions(of), answer)), {"s": "https://s.example"})
 
 
 def test_one_question_and_its_answer_is_what_is_wanted() -> None:

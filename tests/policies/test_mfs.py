@@ -81,7 +81,11 @@ def test_the_root_is_pinned_under_the_name_with_its_size_and_source() -> None:
     assert isinstance(add, Add)
     assert (add.name, add.cid, add.origin, add.whence) == (NAME, A, "policy all-in-mfs", "mfs: /")
     [pin] = w.pins.values()
-    assert pin.pin.meta == {"pinrec": OURS, "pinrec.size": "123", "pinrec.source": "policy all-in-mfs"}
+    assert pin.pin.meta == {
+        "pinrec": OURS,
+        "pinrec.size": "123",
+        "pinrec.source": "policy all-in-mfs of peer1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -281,6 +285,18 @@ def test_the_pin_of_another_node_stays_although_this_one_has_its_own() -> None:
     put(w, C)
     planned(w, ScriptedNode(A))
     assert held(w) == [("policy/peer0/mfs", B), (NAME, A)]
+
+
+def test_two_nodes_with_one_name_do_not_take_turns() -> None:
+    """A name without the peer id looks the same from every node: what is pinned says which one it came from."""
+    w = world()
+    put(w, A, name="photos", **{"pinrec.source": "policy all-in-mfs of peer0"})
+    plan = planned(w, ScriptedNode(B), pin_name="photos")
+    assert not plan.changes
+    assert "pinned this from peer0, and peer1 answers now" in plan.findings[0].message
+    planned(w, ScriptedNode(B), pin_name="photos", overrides=Overrides(allow_shrink=("all-in-mfs",)))
+    assert held(w) == [("photos", B)]
+    assert not planned(w, ScriptedNode(B), pin_name="photos").findings
 
 
 def test_a_name_of_a_list_that_looks_like_another_nodes_is_no_former_one() -> None:
