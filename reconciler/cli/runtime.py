@@ -117,9 +117,7 @@ async def opened(
                 now=datetime.now(UTC),
                 new_id=lambda: secrets.token_hex(8),
                 environ=environ,
-                services=with_node(
-                    services, node, stop=interrupt.stop, patience=timeout, progress=progress
-                ),
+                services=with_node(services, node, stop=interrupt.stop, patience=timeout, progress=progress),
                 node=node,
                 journal=journal,
                 progress=progress,

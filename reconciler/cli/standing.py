@@ -2,13 +2,16 @@
 
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.core.errors import EXIT_BLOCKED, EXIT_OK, EXIT_PARTIAL, worst_exit
 from reconciler.core.model import FAILED, PINNED, PINNING, QUEUED
 from reconciler.core.plan import Blocked, Keep
+from reconciler.daemon.state import LoopState
 
 if TYPE_CHECKING:
     from reconciler.engine.cycle import Planned
@@ -30,6 +33,9 @@ class ServiceStanding(Struct, frozen=True, kw_only=True):
     held: int
     drift: int
     blocked: int
+    #: Of `pinned`: found unretrievable by `verify`, and not retrieved since; and when the first of them was.
+    unretrievable: int = 0
+    unretrievable_since: datetime | None = None
 
 
 class LastRun(Struct, frozen=True, kw_only=True):
@@ -47,6 +53,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     services: tuple[ServiceStanding, ...]
     last_run: LastRun | None
     exit_code: int
+    #: What the loop of this manifest on this machine last wrote down, and whether it runs.
+    loop: LoopState | None = None
+    loop_running: bool = False
 
 
 def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = ()) -> Standing:
@@ -59,7 +68,14 @@ def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = (
         if only and service.service not in only:
             continue
         listing = planned.snapshot.listings.get(service.service)
-        ours = Counter(r.status for r in (listing.remotes if listing else ()) if r.mine)
+        mine = [r for r in (listing.remotes if listing else ()) if r.mine]
+        ours = Counter(r.status for r in mine)
+        doubts = [
+            doubt
+            for r in mine
+            if r.status == PINNED
+            and (doubt := planned.doubts.of(service.service, r.requestid, r.cid.canonical)) is not None
+        ]
         rows.append(
             ServiceStanding(
                 service=service.service,
@@ -74,10 +90,12 @@ def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = (
                 held=service.held,
                 drift=drift[service.service],
                 blocked=blocked[service.service],
+                unretrievable=len(doubts),
+                unretrievable_since=min((d.since for d in doubts), default=None),
             )
         )
     codes = [EXIT_OK]
-    if any(not r.reachable or not r.complete or r.failed for r in rows):
+    if any(not r.reachable or not r.complete or r.failed or r.unretrievable for r in rows):
         codes.append(EXIT_PARTIAL)
     shown = {r.service for r in rows} | {""}
     codes += [
@@ -93,3 +111,20 @@ def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = (
             id=run.id, what=run.what, started=run.started, ended=run.ended, exit_code=run.exit_code
         )
     return Standing(owner=plan.owner, services=tuple(rows), last_run=last, exit_code=worst_exit(*codes))
+
+
+def with_loop(found: Standing, state_dir: Path) -> Standing:
+    """The same with what the loop of this owner says of itself. A failed pin of a policy, told there, counts too."""
+    from reconciler.daemon.lease import Lease
+    from reconciler.daemon.state import StateFiles
+
+    state = StateFiles(state_dir, found.owner).read_loop()
+    holder = Lease(state_dir, found.owner).holder()
+    running = holder is not None and not holder.expired
+    codes = [found.exit_code]
+    if state is not None and running:
+        shown = {s.service for s in found.services}
+        here = [p for s in state.services if s.service in shown for p in s.policies]
+        if any(p.pin == "failed" for p in here) or state.manifest_error:
+            codes.append(EXIT_PARTIAL)
+    return replace(found, loop=state, loop_running=running, exit_code=worst_exit(*codes))

@@ -15,6 +15,8 @@ import click
 from reconciler.cli.render.style import ColorChoice, Style, wants_color
 from reconciler.core.errors import EXIT_ERROR, EXIT_OK
 from reconciler.sandbox.lifecycle import Lifecycle
+from reconciler.sandbox.network import Network
+from reconciler.sandbox.node import SandboxNode
 from reconciler.sandbox.server import Sandbox
 
 #: Long enough to see a pin wait, short enough for a demo.
@@ -43,6 +45,15 @@ pins:
   - name: old-post
     cid: {post}
     services: [here]
+"""
+
+_NODE = """\
+  away:
+    preset: sandbox
+    endpoint: {url}
+    key: {{file: here.token}}
+    policies: [all-in-mfs]
+node: {{api: "{api}"}}
 """
 
 
@@ -89,6 +100,7 @@ def tell(place: Path, *, color: ColorChoice, kept: bool) -> int:
         teller.run("ls")
         teller.say("And the last word:")
         teller.run("plan")
+        _second_act(teller, manifest)
 
         teller.say(
             f"That is all of it. Next (`pinrec` is {_program()} here):",
@@ -99,6 +111,29 @@ def tell(place: Path, *, color: ColorChoice, kept: bool) -> int:
         if kept:
             teller.say(f"The files are in {place}; the services of the demo are gone.")
         return teller.code
+
+
+def _second_act(teller: "_Teller", manifest: Path) -> None:
+    """A node comes, and a service that fetches from it."""
+    network = Network()
+    with (
+        SandboxNode(network=network) as node,
+        Sandbox(("key-of-here",), lifecycle=_PINNING, network=network) as away,
+    ):
+        for text in ("website 2", "handbook"):
+            node.put_block(cid(text), text.encode())
+        node.write("/notes.txt", b"Buy milk.\n")
+        teller.say(
+            f"7. A node comes: a small stand-in for Kubo at {node.api}, with a file in its MFS; and a third service.",
+            "   Its MFS is to stay pinned there, and the pins of the manifest are to be on the node, too:",
+        )
+        added = _NODE.format(api=node.api, url=away.url)
+        _edit(manifest, lambda t: t.replace("defaults:\n", f"{added}defaults:\n"))
+        teller.show("".join(f"+{line}\n" for line in added.splitlines()))
+        teller.run("apply", "--yes")
+        teller.say("8. Something changes in MFS. `pinrec run` would see it by itself, within a second.")
+        node.write("/photos/sunset.jpg", b"imagine a sunset")
+        teller.run("apply", "--yes")
 
 
 class _Teller:

@@ -1,5 +1,6 @@
 """What a plan says once a service: what its profile or state changes in what is done there."""
 
+from reconciler.core.local import LOCAL
 from reconciler.core.model import META_PROTECT, PINNED
 from reconciler.core.plan import Keep, Replace, Retry
 from reconciler.core.service_diff import ServiceDiff
@@ -9,6 +10,9 @@ from reconciler.core.verified import Doubts
 def tell(diff: ServiceDiff, doubts: Doubts) -> None:
     """What the profile changed in what is done here, once per service and not per pin."""
     service, profile, notes = diff.service, diff.service.profile, diff.notes
+    if service.name == LOCAL:
+        # A node is no service that promised anything: there is nothing to tell of what it does not keep.
+        return
     kept = profile.meta == "kept" or diff.listing.mark_seen
     wanted = diff.wanted.values()
     notes.extend(service.profile_notes)

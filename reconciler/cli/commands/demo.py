@@ -20,7 +20,8 @@ Examples:
 def command(options: Options, directory: str | None) -> int:
     """See the whole cycle in a few seconds: no account, no network, nothing left behind.
 
-    Starts the sandbox, writes a manifest, plans, applies, changes it, prunes. Every command it shows is really run.
+    Starts the sandbox, writes a manifest, plans, applies, changes it, prunes; then a small node comes, whose MFS is
+    kept pinned. Every command it shows is really run.
     """
     import contextlib
     import tempfile

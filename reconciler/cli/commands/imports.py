@@ -1,6 +1,6 @@
 """pinrec import"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -9,7 +9,7 @@ from reconciler.cli.completions import complete_services
 from reconciler.cli.options import PRESET_NAMES, Options, common, pass_options
 
 if TYPE_CHECKING:
-    from reconciler.core.manifest import Manifest
+    from reconciler.core.manifest import Manifest, Service
     from reconciler.core.model import PinStatus
     from reconciler.core.takeover import Takeover
     from reconciler.manifest.generate import Generated
@@ -18,6 +18,7 @@ _EPILOG = """\b
 Examples:
   pinrec import pinata filebase --out pins.yaml
   pinrec import --preset pinata --key-env PINATA_JWT --out pinrec.yaml
+  pinrec import --kubo --out pinrec.yaml
   ipfs pin remote ls --service=pinata | pinrec import pinata --from - --format kubo
   pinrec import pinata --from pins.csv --out pins.yaml
 """
@@ -27,9 +28,22 @@ Examples:
 @click.argument("services", metavar="[SERVICE]...", nargs=-1, shell_complete=complete_services)
 @click.option("--preset", type=click.Choice(PRESET_NAMES), help="Read an account that no manifest declares.")
 @click.option("--endpoint", metavar="URL", help="Where it is, if the preset has none, or without a preset.")
-@click.option("--key-env", metavar="NAME", help="The variable that holds its key.")
-@click.option("--key-file", type=click.Path(), metavar="FILE", help="The file that holds its key.")
+@click.option(
+    "--key-env", metavar="NAME", help="The variable that holds its key; with --kubo, the node's token."
+)
+@click.option("--key-file", type=click.Path(), metavar="FILE", help="The file that holds it.")
 @click.option("--as", "called", metavar="NAME", help="What to call it. [default: the preset's name]")
+@click.option(
+    "--kubo",
+    metavar="[API]",
+    is_flag=False,
+    flag_value="",
+    help="Read what a Kubo node pins remotely. API is a URL, a multiaddr or a repository. "
+    "[default: what $IPFS_PATH/api names]",
+)
+@click.option(
+    "--local-pins", is_flag=True, help="With --kubo: write a policy for the node's own pins, commented out."
+)
 @click.option("--from", "source", type=click.Path(), metavar="FILE", help="Read a list instead; - is stdin.")
 @click.option(
     "--format",
@@ -53,6 +67,8 @@ def command(
     key_env: str | None,
     key_file: str | None,
     called: str | None,
+    kubo: str | None,
+    local_pins: bool,
     source: str | None,
     form: Literal["csv", "ndjson", "kubo"] | None,
     owner: str | None,
@@ -64,8 +80,13 @@ def command(
     Names are kept. What several services hold alike is one entry; more than 200 pins on the same services go into a
     list file beside --out. Pins that were made without pinrec are adopted by name. What a manifest cannot say, such as
     a name with several CIDs, is left out, with a comment. Changes nothing at the services.
+
+    With --kubo, the services are those of the node (`ipfs pin remote service ls`), its MFS policies become policies,
+    and entries say what the node holds, too. No key is asked for: the manifest has references, and what to put there
+    is said. Set the variables, and the services themselves are asked instead of Kubo, which does not list all pins.
     """
     from reconciler.cli.output import emit, say
+    from reconciler.core.errors import EXIT_OK
     from reconciler.core.globs import Globs
     from reconciler.manifest.generate import generate
     from reconciler.manifest.names import Names
@@ -73,33 +94,44 @@ def command(
     declared = preset is not None or endpoint is not None
     if declared and services:
         raise click.UsageError("give services of the manifest, or --preset and --endpoint, not both")
-    if not declared and (key_env or key_file or called):
+    if kubo is not None and (services or declared or called or source):
+        raise click.UsageError("--kubo reads the services that the node names: give none, and no list")
+    if not declared and kubo is None and (key_env or key_file or called):
         raise click.UsageError("--key-env, --key-file and --as go with --preset or --endpoint")
+    if local_pins and kubo is None:
+        raise click.UsageError("--local-pins goes with --kubo")
     if form and not source:
         raise click.UsageError("--format goes with --from")
     if out == "":
         raise click.UsageError("--out '' is no file: an unset variable?")
-    if declared:
-        manifest, raws = _declare(preset, endpoint, key_env, key_file, called, owner, out)
+    told: tuple[str, ...] = ()
+    code = EXIT_OK
+    stem = _stem(out) if out else ""
+    if kubo is not None:
+        _check_free(out, (), force)
+        found, made, told, code = _from_kubo(options, kubo, key_env, key_file, owner, out, stem, local_pins)
     else:
-        manifest, raws = _declared(options, services, owner, out)
-    _check_free(out, (), force)
-    check = Names(manifest.owner, Globs(())).check
-    if source is not None:
-        found = _listed(source, form, tuple(manifest.services), check)
-        what = "stdin" if source == "-" else source
-    else:
-        found = _live(options, manifest, check)
-        what = ", ".join(manifest.services)
-    made = generate(
-        found,
-        owner=manifest.owner,
-        services=raws,
-        source=what,
-        previous=manifest.previous_owners,
-        stem=_stem(out) if out else "",
-        proved=source is None,
-    )
+        if declared:
+            manifest, raws = _declare(preset, endpoint, key_env, key_file, called, owner, out)
+        else:
+            manifest, raws = _declared(options, services, owner, out)
+        _check_free(out, (), force)
+        check = Names(manifest.owner, Globs(())).check
+        if source is not None:
+            found = _listed(source, form, tuple(manifest.services), check)
+            what = "stdin" if source == "-" else source
+        else:
+            found = _live(options, manifest, check)
+            what = ", ".join(manifest.services)
+        made = generate(
+            found,
+            owner=manifest.owner,
+            services=raws,
+            source=what,
+            previous=manifest.previous_owners,
+            stem=stem,
+            proved=source is None,
+        )
     if out is None:
         _valid(made.text)
         emit(made.text)
@@ -108,9 +140,50 @@ def command(
         _write(out, made)
         beside = f", and {', '.join(made.lists)} beside it" if made.lists else ""
         say(options, f"Wrote {out}{beside}. Next: pinrec plan -f {out}")
-    for line in _summary(found):
+    for line in (*_summary(found), *told):
         say(options, line)
-    return 0
+    return code
+
+
+def _from_kubo(
+    options: Options,
+    api: str,
+    key_env: str | None,
+    key_file: str | None,
+    owner: str | None,
+    out: str | None,
+    stem: str,
+    local_pins: bool,
+) -> tuple["Takeover", "Generated", tuple[str, ...], int]:
+    from pathlib import Path
+
+    from reconciler.cli import from_kubo
+    from reconciler.cli.commands.init import new_owner
+    from reconciler.core.errors import EXIT_OK, EXIT_PARTIAL
+    from reconciler.manifest.generate import generate
+
+    if key_env is not None and key_file is not None:
+        raise click.UsageError("where is the node's token? Give --key-env NAME or --key-file FILE, not both")
+    token = {"env": key_env} if key_env is not None else {"file": key_file} if key_file is not None else None
+    owner = owner or new_owner(Path(out or "pinrec.yaml"))
+    got = from_kubo.read(
+        options,
+        api,
+        token=token,
+        written=lambda raw, key: _moved(raw, key, out),
+        owner=owner,
+        local_pins=local_pins,
+    )
+    made = generate(
+        got.found,
+        owner=owner,
+        services=got.services,
+        source=f"the node at {got.where}",
+        stem=stem,
+        proved=got.proved,
+        side=got.side,
+    )
+    return got.found, made, got.told, EXIT_PARTIAL if got.missing else EXIT_OK
 
 
 # --- which services -----------------------------------------------------------------------------------------------
@@ -186,37 +259,20 @@ def _live(options: Options, manifest: "Manifest", check: Any) -> "Takeover":
     import asyncio
     from datetime import UTC, datetime
 
-    from reconciler.cli import interrupt, runtime
-    from reconciler.core.errors import ServiceError
+    from reconciler.cli import accounts, interrupt, runtime
     from reconciler.core.takeover import take_over
-    from reconciler.services.listing import sweep, workers
 
-    pins: dict[str, list[PinStatus]] = {name: [] for name in manifest.services}
+    pins: dict[str, list[PinStatus]] = {}
 
     async def main(interrupted: interrupt.Interrupt) -> int:
         async with runtime.opened(options, manifest, interrupted, resolved={}) as run:
 
-            async def read(name: str) -> None:
-                spec, progress = manifest.services[name], run.context.progress
-
-                def sink(page: "Sequence[PinStatus]") -> None:
-                    pins[name].extend(page)
-                    progress.listing(name, len(pins[name]), done=False)
-
-                swept = await sweep(
-                    run.context.services[name], spec.profile, sink, concurrency=workers(spec.limits)
-                )
-                progress.listing(name, len(pins[name]), done=True)
-                if not swept.complete:
-                    raise ServiceError(
-                        f"{name}: the listing is not whole: {swept.why}",
-                        service=name,
-                        hint="nothing was written: half an account is no manifest",
-                    )
+            async def read(service: "Service") -> None:
+                pins[service.name] = await accounts.whole(run.context, service)
 
             async with asyncio.TaskGroup() as group:
-                for name in manifest.services:
-                    group.create_task(read(name))
+                for service in manifest.services.values():
+                    group.create_task(read(service))
         return 0
 
     if code := interrupt.run(main):
@@ -224,7 +280,7 @@ def _live(options: Options, manifest: "Manifest", check: Any) -> "Takeover":
     return take_over(
         manifest.owner,
         manifest.services,
-        pins,
+        {name: pins[name] for name in manifest.services},
         check=check,
         now=datetime.now(UTC),
         previous=manifest.previous_owners,

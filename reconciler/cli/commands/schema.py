@@ -13,12 +13,14 @@ Examples:
 
 @click.command("schema", epilog=_EPILOG)
 @click.argument(
-    "what", type=click.Choice(("manifest", "plan", "report", "doctor", "events")), default="manifest"
+    "what",
+    type=click.Choice(("manifest", "plan", "report", "doctor", "verify", "events")),
+    default="manifest",
 )
 @common
 @pass_options
 def command(_options: Options, what: str) -> int:
-    """Print a JSON Schema (draft-07): of the manifest, a plan, a report, a doctor's finding, or a line of --events."""
+    """Print a JSON Schema (draft-07): of the manifest, a plan, a report, a finding of doctor or verify, or of --events."""
     from reconciler.cli.output import emit
     from reconciler.manifest import schema_file, schema_text
 

@@ -21,13 +21,14 @@ Examples:
 def command(options: Options, services: tuple[str, ...], form: Literal["table", "json"]) -> int:
     """Show how each service stands: what of ours is pinned, waiting or failed, and how far it is from the manifest.
 
-    Exits 3 if a service cannot be reached or a pin of ours has failed, 4 if something is blocked. Changes nothing.
+    Exits 3 if a service cannot be reached, or a pin of ours has failed or was found unretrievable by `pinrec verify`, 4
+    if something is blocked. Below the table stands what a loop (`pinrec run`) is at. Changes nothing.
     """
     from reconciler.cli import interrupt, runtime
     from reconciler.cli.declared import check_services, load
     from reconciler.cli.output import emit, style
     from reconciler.cli.render import status as render
-    from reconciler.cli.standing import standing
+    from reconciler.cli.standing import standing, with_loop
     from reconciler.core.plan import Overrides
 
     manifest = load(options)
@@ -38,7 +39,7 @@ def command(options: Options, services: tuple[str, ...], form: Literal["table", 
             planned = await run.plan(Overrides())
             journal = run.context.journal
             runs = journal.runs(manifest.owner, 1) if journal else []
-        found = standing(planned, runs[0] if runs else None, services)
+        found = with_loop(standing(planned, runs[0] if runs else None, services), options.state_dir)
         emit(render.standing(found, form, style=style(options)))
         return found.exit_code
 

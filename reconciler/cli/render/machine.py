@@ -79,6 +79,27 @@ def doctor_schema() -> dict[str, Any]:
     return _draft7(Examination, "doctor", EXAMINATION_FORMAT, _DOCTOR)
 
 
+_VERIFY = {
+    "": "What `pinrec verify` found out. Holds no key; `why` may name the host of a gateway and where the node is.",
+    "pinrec": "Version of the pinrec that made it.",
+    "owner": "`name` of the manifest: the mark of what is ours.",
+    "date": "RFC 3339, UTC.",
+    "sample": "How many blocks below each root were looked for.",
+    "seed": "What chance began with; the same picks the same.",
+    "pins": "What was looked at, and what was found. `blocks` were fetched and fit their CIDs.",
+    "pinned": "How many pinned pins of ours there were to choose from.",
+    "unread": "Services that could not be read, or not whole.",
+    "interrupted": "Whether a signal cut the run short.",
+    "seconds": "How long it took.",
+}
+
+
+def verify_schema() -> dict[str, Any]:
+    from reconciler.core.verified import VERIFICATION_FORMAT, Verification
+
+    return _draft7(Verification, "verify", VERIFICATION_FORMAT, _VERIFY)
+
+
 def _draft7(root: type, name: str, version: str, told: dict[str, str]) -> dict[str, Any]:
     """msgspec writes draft 2020-12; editors understand draft-07."""
     (ref,), definitions = json.schema_components([root], ref_template="#/definitions/{name}")

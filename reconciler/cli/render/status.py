@@ -1,8 +1,10 @@
 """How things stand, as a table."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from reconciler.cli.render.escape import clip, terminal
+from reconciler.cli.render.loop import loop_text
 from reconciler.cli.render.machine import render_json
 from reconciler.cli.render.style import PLAIN, Style
 from reconciler.cli.render.table import table
@@ -20,6 +22,14 @@ def standing(found: Standing, form: Literal["table", "json"], *, style: Style = 
         if service.why:
             why = service.why.removeprefix(f"{service.service}: ")
             text += f"\n{terminal(service.service)}: {terminal(clip(why, 500))}\n"
+    for service in found.services:
+        if since := service.unretrievable_since:
+            text += (
+                f"\n{terminal(service.service)}: {plural(service.unretrievable, 'pin')} called pinned and found "
+                f"unretrievable, since {since:%Y-%m-%d %H:%M}Z; `pinrec verify` looks again\n"
+            )
+    if found.loop is not None:
+        text += "\n" + loop_text(found.loop, running=found.loop_running, now=datetime.now(UTC), style=style)
     if found.last_run is None:
         return text + "\nNo run in the journal of this machine.\n"
     run = found.last_run
@@ -45,6 +55,8 @@ def _word(s: ServiceStanding) -> str:
         return "not read whole"
     if s.failed:
         return plural(s.failed, "failure")
+    if s.unretrievable:
+        return f"{s.unretrievable:,} unretrievable"
     if s.blocked:
         return "blocked"
     if s.state != "active":

@@ -118,6 +118,8 @@ def why(action: Action) -> str:
             text = "not there yet"
         case Replace():
             text = f'renamed from "{action.was}"' if action.was else _REPLACE[action.reason]
+            if action.reason == "cid" and action.origin.startswith("policy "):
+                text = "its root has changed"
         case Retry():
             text = (
                 f"failed {len(action.failed)} times; tried anew"
