@@ -1,60 +1,33 @@
-"""Looks at pins, over sockets: a gateway that is honest or lies, peers of a node that give or do not, what is
-remembered, and what the guard of last copies makes of it."""
+"""Looks at single pins, over sockets: a gateway that is honest or lies, peers of a node that give or do not."""
 
 import asyncio
 import hashlib
-import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from reconciler.core.cid import parse
-from reconciler.core.globs import Globs
-from reconciler.core.learned import place_of
-from reconciler.core.manifest import Manifest, Node, SecretRef, Service, Verify
-from reconciler.core.model import Owner, Remote
-from reconciler.core.profile import PROFILES
-from reconciler.core.unixfs import address, file, params
-from reconciler.core.verified import Target, Verified
-from reconciler.engine.context import Context
-from reconciler.engine.dag_sample import take_sample
-from reconciler.engine.journal import Journal
-from reconciler.engine.pinned import pinned_pins, some
-from reconciler.engine.verify_pins import (
-    forget_gone,
-    next_to_verify,
-    open_verifier,
-    remember,
-    verify_pins,
+from support.verifying import (
+    BLOCKS,
+    CID,
+    KEY,
+    LEAVES,
+    SWARM_OF_OTHER,
+    manifest_of,
+    opened,
+    pin_by_hand,
+    service_of,
 )
-from reconciler.node.open import open_node
+
+from reconciler.core.manifest import Manifest
+from reconciler.core.unixfs import address
+from reconciler.core.verified import Target, Verified
+from reconciler.engine.verify_pins import (
+    open_verifier,
+)
 from reconciler.sandbox import SPEC, Network, Sandbox, SandboxNode
 from reconciler.sandbox.mishaps import MISHAPS
 from reconciler.sandbox.quirks import with_quirks
 from reconciler.sandbox.script import Rule, Script
-from reconciler.services.client import open_services
-
-KEY = "canary-key-0123456789"
-NOW = datetime(2027, 1, 31, 12, 0, tzinfo=UTC)
-SWARM_OF_OTHER = ("/ip4/127.0.0.1/tcp/4002",)
-
-
-def blocks_of(content: bytes, *, chunk: int = 1000) -> tuple[str, dict[bytes, bytes]]:
-    """A file of several leaves below a root: its CID, and its blocks by CID."""
-    cut = params.given(params.KUBO_V1, chunker=f"size-{chunk}")
-    blocks: dict[bytes, bytes] = {}
-    entry = file.build([content], cut, blocks.__setitem__)
-    return address.to_text(entry.cid), blocks
-
-
-CID, BLOCKS = blocks_of(random.Random(1).randbytes(5000))
-ROOT = address.from_text(CID)
-LEAVES = [cid for cid in BLOCKS if cid != ROOT]
 
 
 def silent(path: str = "*") -> Script:
@@ -67,37 +40,6 @@ def honest() -> Iterator[Sandbox]:
     with Sandbox((KEY,)) as sandbox:
         sandbox.give(BLOCKS)
         yield sandbox
-
-
-def service_of(
-    sandbox: Sandbox, *, gateway: str | None = "", key: bool = False, name: str = "box"
-) -> Service:
-    """`gateway` None: it has none."""
-    ref = SecretRef(kind="env", value=("BOX_KEY",))
-    verify = None if gateway is None else Verify(gateway=gateway or sandbox.url, key=ref if key else None)
-    return Service(name=name, endpoint=sandbox.url, key=ref, profile=PROFILES["spec"], verify=verify)
-
-
-def manifest_of(*services: Service, node: str = "") -> Manifest:
-    return Manifest(
-        owner="acme",
-        services={s.name: s for s in services},
-        entries=[],
-        node=Node(api=node) if node else None,
-    )
-
-
-@asynccontextmanager
-async def opened(manifest: Manifest, journal: Journal | None = None) -> AsyncIterator[Context]:
-    environ = {"BOX_KEY": KEY}
-    async with open_services(manifest.services, environ=environ) as services:
-        if manifest.node is None:
-            yield Context(now=NOW, services=services, new_id=lambda: "id", environ=environ, journal=journal)
-            return
-        async with open_node(manifest.node, environ=environ) as node:
-            yield Context(
-                now=NOW, services=services, new_id=lambda: "id", environ=environ, journal=journal, node=node
-            )
 
 
 def target(service: str = "box", cid: str = CID, delegates: tuple[str, ...] | None = ()) -> Target:
@@ -146,7 +88,7 @@ def test_all_of_a_small_dag_is_enough(honest: Sandbox) -> None:
 def test_a_service_that_lies_is_found_out(serves: str, says: str, blocks: int) -> None:
     with Sandbox((KEY,), personality=with_quirks(SPEC, [f"serves={serves}"])) as liar:
         liar.give(BLOCKS)
-        _pin(liar)
+        pin_by_hand(liar)
         found = by_gateway(liar)
     assert (found.verdict, found.how, found.blocks) == ("unretrievable", "gateway", blocks)
     assert says in found.why
@@ -309,7 +251,7 @@ def test_the_node_helps_where_the_gateway_tells_nothing() -> None:
 def test_delegates_are_read_again_where_they_are_not_known() -> None:
     async def main() -> tuple[Verified, Verified]:
         async with beside() as (sandbox, _node, manifest):
-            requestid = _pin(sandbox)
+            requestid = pin_by_hand(sandbox)
             there = Target(service="box", requestid=requestid, cid=CID, name="docs")
             return await look(manifest, there), await look(manifest, target(delegates=None))
 
@@ -327,153 +269,6 @@ def test_a_node_that_is_down_tells_nothing() -> None:
     found = asyncio.run(main())
     assert found.verdict == "cannot-tell"
     assert "cannot be reached" in found.why
-
-
-# --- many pins ----------------------------------------------------------------------------------------------------
-
-
-def test_each_pin_is_looked_at_once_and_a_stop_ends_it(honest: Sandbox) -> None:
-    targets = [
-        Target(service="box", requestid=f"r{i}", cid=CID, name=f"n{i}", delegates=()) for i in range(30)
-    ]
-
-    async def main(stop_after: int) -> list[Verified]:
-        manifest = manifest_of(service_of(honest))
-        found: list[Verified] = []
-        stop = asyncio.Event()
-        async with opened(manifest) as ctx, open_verifier(manifest, ctx) as verifier:
-            async for one in verify_pins(verifier, targets, stop=stop):
-                found.append(one)
-                if len(found) == stop_after:
-                    stop.set()
-        return found
-
-    assert sorted(v.requestid for v in asyncio.run(main(-1))) == sorted(t.requestid for t in targets)
-    assert 5 <= len(asyncio.run(main(5))) < 30
-    assert asyncio.run(main(-1))[0].verdict == "retrieved"
-
-
-def test_the_pins_to_choose_from_are_ours_and_pinned(honest: Sandbox) -> None:
-    ours = _pin(honest)
-    _pin(honest, name="docs/a", meta={"pinrec": "acme"})
-    _pin(honest, name="other", meta={"pinrec": "somebody"})
-    honest.set_status(_pin(honest, name="late", meta={"pinrec": "acme"}), "queued")
-    manifest = manifest_of(service_of(honest), service_of(honest, name="down", gateway=None))
-
-    async def main(*names: str) -> tuple[list[str], set[str], list[str]]:
-        async with opened(manifest) as ctx:
-            found = await pinned_pins(manifest, ctx, services=["box"], names=Globs(names))
-            return [t.name for t in found.targets], set(found.there["box"]), [u.why for u in found.unread]
-
-    names, there, unread = asyncio.run(main())
-    assert names == ["docs", "docs/a"]
-    assert ours in there
-    assert len(there) == 3
-    assert not unread
-    assert asyncio.run(main("docs/*"))[0] == ["docs/a"]
-
-
-def test_some_are_picked_by_chance_that_can_be_played_again() -> None:
-    many = [Target(service="box", requestid=str(i), cid=CID, name=str(i)) for i in range(100)]
-    first = some(many, 10, 1)
-    assert len({t.requestid for t in first}) == 10
-    assert some(many, 10, 1) == first
-    assert some(many, 10, 2) != first
-    assert some(many, None, 1) == some(many, 1000, 1) == tuple(many)
-
-
-@given(sizes=st.integers(1, 60), below=st.integers(0, 80), seed=st.integers(0, 5))
-def test_a_sample_holds_the_root_and_as_many_blocks_as_there_are(sizes: int, below: int, seed: int) -> None:
-    cid, blocks = blocks_of(random.Random(sizes).randbytes(sizes * 10), chunk=10)
-    taken: list[bytes] = []
-
-    async def load(asked: bytes) -> bytes:
-        taken.append(asked)
-        return blocks[asked]
-
-    root = address.from_text(cid)
-    asyncio.run(take_sample(root, below=below, chance=random.Random(seed), load=load))
-    assert taken[0] == root
-    assert len(set(taken)) == len(taken) == min(below, len(blocks) - 1) + 1
-
-
-# --- what is remembered ---------------------------------------------------------------------------------------------
-
-
-def found(requestid: str, verdict: str, cid: str = CID) -> Verified:
-    return Verified(service="box", name="docs", cid=cid, requestid=requestid, verdict=verdict)  # type: ignore[arg-type]
-
-
-def remote(requestid: str, cid: str = CID, status: str = "pinned", owner: Owner = Owner.OURS) -> Remote:
-    return Remote(
-        requestid=requestid,
-        cid=parse(cid),
-        name="docs",
-        listed_name="docs",
-        status=status,
-        created="2027-01-01T00:00:00Z",
-        owner=owner,
-    )
-
-
-def test_a_doubt_lasts_until_the_pin_is_retrieved(tmp_path: Path, honest: Sandbox) -> None:
-    box = service_of(honest)
-    place = place_of(box.endpoint)
-    with Journal.open(tmp_path) as journal:
-
-        def note(verdict: str, hours: int, cid: str = CID) -> None:
-            remember(journal, "acme", box, found("r1", verdict, cid), NOW + timedelta(hours=hours))
-
-        note("retrieved", 0)
-        assert journal.doubts("acme", "box", place=place) == []
-        note("unretrievable", 1)
-        note("cannot-tell", 2)
-        note("announced", 3)
-        note("unretrievable", 4)
-        [doubt] = journal.doubts("acme", "box", place=place)
-        assert (doubt.since, doubt.at) == (NOW + timedelta(hours=1), NOW + timedelta(hours=4))
-        assert journal.doubts("acme", "box", place="elsewhere") == []
-        assert journal.doubts("other", "box", place=place) == []
-        note("retrieved", 5)
-        assert journal.doubts("acme", "box", place=place) == []
-        note("unretrievable", 6)
-        note("cannot-tell", 7, address.to_text(LEAVES[0]))
-        assert journal.doubts("acme", "box", place=place) == []
-        forget_gone(journal, "acme", box, {"r2"})
-        assert journal.looked_at("acme", "box", place=place) == {}
-
-
-def test_those_nobody_looked_at_for_longest_are_next(tmp_path: Path, honest: Sandbox) -> None:
-    box = service_of(honest)
-    pins = [remote(f"r{i}") for i in range(6)]
-    pins += [remote("waits", status="queued"), remote("theirs", owner=Owner.OTHER)]
-    with Journal.open(tmp_path) as journal:
-        for i, verdict in enumerate(("retrieved", "unretrievable", "unretrievable", "retrieved")):
-            remember(journal, "acme", box, found(f"r{i}", verdict), NOW + timedelta(hours=i))
-
-        def ids(most: int) -> list[str]:
-            return [t.requestid for t in next_to_verify(journal, "acme", box, pins, most=most)]
-
-        # Of those in doubt up to half, the one looked at longest ago first; then those never looked at.
-        assert ids(2) == ["r1", "r4"]
-        assert ids(4) == ["r1", "r2", "r4", "r5"]
-        assert ids(100) == ["r1", "r2", "r4", "r5", "r0", "r3"]
-
-
-def _pin(sandbox: Sandbox, *, name: str = "docs", meta: dict[str, str] | None = None) -> str:
-    """A pin of this owner, made by hand."""
-    import json
-    import urllib.request
-
-    body = {"cid": CID, "name": name, "meta": {"pinrec": "acme"} if meta is None else meta}
-    request = urllib.request.Request(
-        f"{sandbox.url}/pins",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
-    )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=10) as answer:
-        return str(json.load(answer)["requestid"])
 
 
 def _host(sandbox: Sandbox) -> str:
