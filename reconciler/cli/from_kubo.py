@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from reconciler.cli import accounts, interrupt, runtime
 from reconciler.cli.options import Options
-from reconciler.cli.render.escape import terminal
+from reconciler.cli.render.escape import clip, terminal
 from reconciler.core.cid import CidError, parse
 from reconciler.core.errors import NodeError, SecretError, ServiceError, UsageError
 from reconciler.core.globs import Globs, escape
 from reconciler.core.manifest import Manifest, SecretRef, Service
-from reconciler.core.model import PREFIX_ROOT, PinBody, PinStatus
+from reconciler.core.model import META_OWNER, PREFIX_ROOT, PinBody, PinStatus
 from reconciler.core.takeover import LeftOut, Takeover, take_over
 from reconciler.manifest import load_manifest
 from reconciler.manifest.addresses import AddressError, api_url, is_path
@@ -95,7 +95,7 @@ def read(
         failed |= seen.failed
         for s in declared:
             if s.name in seen.listed:
-                pins[s.name] = _as_listed(seen.listed[s.name], seen.counts.get(s.kubo.name))
+                pins[s.name] = _as_listed(seen.listed[s.name])
         if not pins:
             raise ServiceError(
                 "no service of the node could be read: "
@@ -139,26 +139,27 @@ async def _ask(node: KuboNode) -> _Node:
             hint="`pinrec init` writes a starter manifest",
         )
     asked = [s for s in services if not s.why and not _has_key(s)]
-    listed: dict[str, tuple[RemotePin, ...]] = {}
+    told: dict[str, list[RemotePin]] = {}
     failed = {s.name: s.why for s in services if s.why}
 
     async def read_one(service: Declared) -> None:
         try:
-            listed[service.name] = tuple([pin async for pin in node.remote_pins(service.kubo.name)])
+            told[service.name] = [pin async for pin in node.remote_pins(service.kubo.name)]
         except NodeError as error:
-            failed[service.name] = f"Kubo cannot list it: {error.text or error.message}"
+            failed[service.name] = f"Kubo cannot list it: {clip(error.text or error.message)}"
 
     async with asyncio.TaskGroup() as group:
         counting = group.create_task(_counts(node, any_asked=bool(asked)))
         for service in asked:
             group.create_task(read_one(service))
+    counts = counting.result()
     return _Node(
         peer_id=peer_id,
         where=node.where,
         services=services,
         local=tuple([(pin.cid, pin.name) async for pin in node.pins()]),
-        listed=listed,
-        counts=counting.result(),
+        listed={s.name: _once(told[s.name], counts.get(s.kubo.name)) for s in asked if s.name in told},
+        counts=counts,
         failed=failed,
     )
 
@@ -192,7 +193,7 @@ async def _own_listings(
             try:
                 pins[service.name] = await accounts.whole(run.context, service)
             except (ServiceError, SecretError) as error:
-                failed[service.name] = error.message.removeprefix(f"{service.name}: ")
+                failed[service.name] = clip(error.message.removeprefix(f"{service.name}: "))
 
         async with asyncio.TaskGroup() as group:
             for service in keyed.values():
@@ -200,11 +201,13 @@ async def _own_listings(
     return pins, failed
 
 
-def _as_listed(pins: Sequence[RemotePin], count: int | None) -> list[PinStatus]:
+def _once(pins: Sequence[RemotePin], count: int | None) -> tuple[RemotePin, ...]:
+    """Without what was told twice, which pages that overlap do. Where as many came as there are, none of them is."""
+    return tuple(pins if len(pins) == count else dict.fromkeys(pins))
+
+
+def _as_listed(pins: Sequence[RemotePin]) -> list[PinStatus]:
     """What Kubo told, as if the service had: without what Kubo leaves out, in the same order."""
-    if count is not None and len(pins) > count:
-        # Told twice where pages overlap.
-        pins = list(dict.fromkeys(pins))
     newest = datetime(2026, 1, 1, tzinfo=UTC)
     return [
         PinStatus(
@@ -232,7 +235,17 @@ def _made(
     here = {s.name: s for s in seen.services if s.name in pins}
     check = Names(manifest.owner, Globs(())).check
     held = {name: Counter(p.pin.name or "" for p in listed) for name, listed in pins.items()}
-    policies = policies_for(seen.services, held, peer_id=seen.peer_id, check=check)
+    policies = policies_for(
+        seen.services,
+        held,
+        peer_id=seen.peer_id,
+        check=check,
+        ours=frozenset(
+            name
+            for name, listed in pins.items()
+            if any((p.pin.meta or {}).get(META_OWNER) == manifest.owner and _is_mfs(p, seen) for p in listed)
+        ),
+    )
     found = take_over(
         manifest.owner,
         {name: manifest.services[name] for name in here},
@@ -255,13 +268,10 @@ def _made(
             local=local,
             policies=policies.raws,
             head=_head(seen, policies, whole=len(whole) == len(here)),
-            at={
-                name: (*s.notes, *_listing_notes(s, seen), *policies.at.get(name, ()))
-                for name, s in here.items()
-            },
+            at={name: (*_notes(s, seen), *policies.at.get(name, ())) for name, s in here.items()},
             absent={s.name: (s.raw, failed[s.name]) for s in seen.services if s.name in failed},
             notes=_policy_notes(policies),
-            spare=_spare(seen, local_pins=local_pins),
+            spare=_spare(seen) if local_pins else {},
         ),
         proved=len(whole) == len(here) and not policies.off,
         told=_told(seen, here, policies, failed),
@@ -288,6 +298,10 @@ def _with_policies(found: Takeover, policies: Policies, held: Mapping[str, Mappi
     )
 
 
+def _is_mfs(pin: PinStatus, seen: _Node) -> bool:
+    return pin.pin.name == f"policy/{seen.peer_id}/mfs"
+
+
 def _canonical(cid: str) -> str:
     try:
         return parse(cid).canonical
@@ -299,31 +313,31 @@ def _canonical(cid: str) -> str:
 
 
 def _head(seen: _Node, policies: Policies, *, whole: bool) -> tuple[str, ...]:
-    lines = []
-    if policies.off:
-        when = "once Kubo's own MFS policy is off (see `policies`)"
-        lines.append(f"A plan of it says that there is nothing to do {when}. From here on this file decides.")
-    elif not whole:
-        lines.append("A plan of it says that there is nothing to do. From here on this file decides.")
+    lines = [f"The node is {seen.peer_id}."]
+    if policies.off or not whole:
+        once = " once Kubo's own MFS policy is off" if policies.off else ""
+        lines.append(f"A plan of it says that there is nothing to do{once}. From here on this file decides.")
     if not whole:
-        lines.append(
-            "Kubo does not always list all pins (see the services): those that it left out are not touched."
-        )
-    return (f"The node is {seen.peer_id}.", *lines)
+        lines.append("What Kubo did not list is not in here, and not touched.")
+    return tuple(lines)
 
 
-def _listing_notes(service: Declared, seen: _Node) -> tuple[str, ...]:
-    """What Kubo's listing is worth: it pages by `created` and loses what shares one, which counting shows."""
+def _notes(service: Declared, seen: _Node) -> tuple[str, ...]:
+    """What is known of a service, and what its listing is worth: Kubo pages by `created` and loses what shares one,
+    which counting shows."""
+    notes = service.notes
+    if "preset" not in service.raw:
+        notes += (f"`pinrec doctor {service.name}` finds out how this one behaves.",)
     if service.name not in seen.listed:
-        return ()
+        return notes
     got, count = len(seen.listed[service.name]), seen.counts.get(service.kubo.name)
-    again = f"With {service.variable} set, `pinrec import --kubo` asks the service itself."
-    if count is None:
-        return (f"Listed through Kubo, which loses pins that were made at one instant. {again}",)
     if got == count:
-        return (f"Listed through Kubo: {got:,} pins, as many as the service counts.",)
+        return (*notes, f"Listed through Kubo, and the service counts as many: {got:,}.")
+    of = "" if count is None else f" ({got:,} of {count:,})"
     return (
-        f"Listed through Kubo, which loses pins that were made at one instant: {got:,} of {count:,}. {again}",
+        *notes,
+        f"Listed through Kubo, which does not list all pins{of}: it loses what was made at one instant, and more.",
+        f"With {service.variable} set, `pinrec import --kubo` asks the service itself.",
     )
 
 
@@ -337,15 +351,13 @@ def _policy_notes(policies: Policies) -> tuple[str, ...]:
     )
 
 
-def _spare(seen: _Node, *, local_pins: bool) -> tuple[str, ...]:
-    if not local_pins:
-        return ()
+def _spare(seen: _Node) -> dict[str, tuple[Mapping[str, Any], tuple[str, ...]]]:
     named = sum(bool(name) and not name.startswith(PREFIX_ROOT) for _, name in seen.local)
-    return (
-        f"The node's own pins that have a name, {named:,} at present, pinned at services, too: uncomment this, and add",
+    why = (
+        f"The node's own pins that have a name ({named:,} now), pinned at services, too: uncomment this, and add",
         "`keep` to the `policies` of a service. `ipfs pin add --name NAME CID` names one.",
-        'keep: {kind: local-pins, match: "*"}',
     )
+    return {"keep": ({"kind": "local-pins", "match": "*"}, why)}
 
 
 def _told(
@@ -361,7 +373,9 @@ def _told(
         ]
     short = [s.name for s in keyless if seen.counts.get(s.kubo.name) not in (None, len(seen.listed[s.name]))]
     if short:
-        lines.append(f"Kubo did not list all pins of {', '.join(short)}: set the keys, and import again.")
+        lines.append(
+            f"Kubo did not list all pins of {', '.join(short)}: set the keys and import again, before all else."
+        )
     if policies.off:
         lines.append("Kubo keeps MFS pinned by itself. Before pinrec goes on with it, switch that off:")
         lines += [f"  {command}" for command in policies.off]

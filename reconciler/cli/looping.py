@@ -42,8 +42,9 @@ def run_loop(
         raise UsageError(
             "-f - cannot be read again when it changes", hint="name it with -f FILE, or give --once"
         )
-    manifest = _load(options)
-    lease = Lease(options.state_dir, manifest.owner)
+    # In a list, so that whoever takes it out is the only one to hold it: it may be a hundred thousand objects.
+    manifests = [_load(options)]
+    lease = Lease(options.state_dir, manifests[0].owner)
 
     def override(settings: "Settings") -> "Settings":
         from msgspec.structs import replace
@@ -76,7 +77,7 @@ def run_loop(
                 state_dir=options.state_dir,
                 override=override,
             )
-            loop = Loop(manifest, given, doors)
+            loop = Loop(manifests.pop(), given, doors)
             with interrupted.graceful():
                 if once:
                     return await loop.once()

@@ -4,7 +4,7 @@ import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from reconciler.core.endpoint import is_private
-from reconciler.core.manifest import Loop, SecretRef, Webhook, Window
+from reconciler.core.manifest import Loop, LoopVerify, SecretRef, Webhook, Window
 from reconciler.manifest.durations import seconds
 from reconciler.manifest.problems import Document, Problems, Raw, did_you_mean
 from reconciler.manifest.services import secret_ref
@@ -67,6 +67,16 @@ def build_loop(raw: Raw, *, document: Document, problems: Problems) -> Loop | No
         windows=tuple(windows),
         timezone=zone,
         webhook=webhook,
+        verify=_verify(raw["verify"]) if "verify" in raw else None,
+    )
+
+
+def _verify(raw: Raw) -> LoopVerify:
+    usual = LoopVerify()
+    return LoopVerify(
+        interval=seconds(raw.get("interval", usual.interval)),
+        pins=int(raw.get("pins", usual.pins)),
+        sample=int(raw.get("sample", usual.sample)),
     )
 
 

@@ -263,7 +263,7 @@ def duration(seconds: float) -> str:
 def amount(size: int) -> str:
     """`156 B`, `3.0 MB`."""
     value, unit = float(size), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):  # noqa: B007  # the last one is used
+    for unit in ("B", "kB", "MB", "GB", "TB"):  # the last one is used
         if value < 1000 or unit == "TB":
             break
         value /= 1000

@@ -1,0 +1,111 @@
+"""The node of a loop: opened, opened again if it could not be, and watched where policies need it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+
+from reconciler.core.errors import NodeError
+from reconciler.core.local import LOCAL
+from reconciler.core.manifest import Manifest
+from reconciler.core.manifest import Node as NodeSpec
+from reconciler.core.question import StatOf
+from reconciler.daemon.shared import Shared
+from reconciler.daemon.watch import Watch, watched
+from reconciler.engine.facts import gather
+from reconciler.engine.local import with_node
+from reconciler.node.absent import AbsentNode
+from reconciler.node.protocol import Node
+
+OpenNode = Callable[[NodeSpec], AbstractAsyncContextManager[Node]]
+#: Seconds until a node is opened again: one that could not be, or one that names its address in a file and is silent.
+AGAIN = 10.0
+
+
+class NodeSide:
+    """Keeps `shared.node` and `shared.watch`. `changed` is told of paths whose answer has changed."""
+
+    def __init__(
+        self, shared: Shared, open_node: OpenNode, changed: Callable[[frozenset[StatOf]], None]
+    ) -> None:
+        self._shared = shared
+        self._open_node = open_node
+        self._changed = changed
+        self._spec: NodeSpec | None = None
+        self._stack = AsyncExitStack()
+        self._task: asyncio.Task[None] | None = None
+        self._again = float("inf")
+
+    async def take(self, manifest: Manifest) -> None:
+        """The node and the policies of this manifest. Raises SecretError for a token that is not to be had."""
+        if manifest.node != self._spec:
+            await self._reopen(manifest.node)
+        await self._look_after(manifest)
+
+    async def tick(self) -> None:
+        """Whether the node should be opened once more."""
+        now = self._shared.given.monotonic()
+        if self._spec is None or now < self._again:
+            watch = self._shared.watch
+            if (
+                self._again == float("inf")
+                and self._spec is not None
+                and self._spec.api_file
+                and watch is not None
+            ):
+                # A daemon that was started again may answer at another address.
+                self._again = now + AGAIN if watch.silent else float("inf")
+            return
+        await self._reopen(self._spec)
+        await self._look_after(self._shared.kept.head)
+
+    async def end(self) -> None:
+        await self._unwatch()
+        await self._stack.aclose()
+
+    async def _reopen(self, spec: NodeSpec | None) -> None:
+        stack, self._again = AsyncExitStack(), float("inf")
+        node: Node | None = None
+        if spec is not None:
+            try:
+                node = await stack.enter_async_context(self._open_node(spec))
+            except NodeError as error:
+                node = AbsentNode(error)
+                self._again = self._shared.given.monotonic() + AGAIN
+        await self._unwatch()
+        old, self._stack = self._stack, stack
+        self._shared.node, self._spec = node, spec
+        self._shared.services.pop(LOCAL, None)
+        context = self._shared.context()
+        self._shared.services.update(
+            with_node(
+                {}, node, stop=context.stop, patience=context.settings.timeout, progress=context.progress
+            )
+        )
+        await old.aclose()
+
+    async def _look_after(self, manifest: Manifest) -> None:
+        shared = self._shared
+        if shared.node is None or not watched(manifest):
+            await self._unwatch()
+            return
+        if shared.watch is None:
+            given = shared.given
+            shared.watch = Watch(
+                node=shared.node,
+                gather=lambda: gather(shared.kept.head, shared.context()),
+                changed=self._changed,
+                now=given.now,
+                monotonic=given.monotonic,
+                sleep=given.sleep,
+            )
+            shared.watch.watch(manifest)
+            self._task = asyncio.create_task(shared.watch.run(), name="watch")
+        else:
+            shared.watch.watch(manifest)
+
+    async def _unwatch(self) -> None:
+        task, self._task, self._shared.watch = self._task, None, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,122 @@
+"""The one door to APScheduler: what is due when.
+
+What is scheduled only says that something is due, to whoever does it in their own time; so nothing here overlaps,
+misses its time or has to be waited for. APScheduler goes by the wall clock: a clock that jumps is met by `jumped`.
+"""
+
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+Due = Callable[[], None]
+
+
+class CronError(ValueError):
+    """Text that is no cron expression."""
+
+
+class Schedule(Protocol):
+    """Recurring times. `jitter` is how many seconds each may be late."""
+
+    def every(self, name: str, seconds: float, due: Due, *, jitter: float = 0.0) -> None: ...
+
+    def cron(
+        self, name: str, expression: str, due: Due, *, timezone: str = "UTC", jitter: float = 0.0
+    ) -> None: ...
+
+    def start(self) -> None: ...
+
+    def jumped(self) -> None:
+        """The wall clock was set: what is due in so many seconds is due in so many seconds from now."""
+        ...
+
+    def next(self, name: str) -> datetime | None: ...
+
+    def stop(self) -> None: ...
+
+
+class Calendar:
+    """`Schedule` by APScheduler 3, in the running event loop."""
+
+    def __init__(self) -> None:
+        from apscheduler.jobstores.memory import MemoryJobStore
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            jobstores={"default": MemoryJobStore()},
+            # Its default of one second would skip, without a word, whatever a busy loop is late for.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._intervals: dict[str, tuple[float, float]] = {}
+        self._crons: dict[str, tuple[str, str, float]] = {}
+
+    def every(self, name: str, seconds: float, due: Due, *, jitter: float = 0.0) -> None:
+        self._intervals[name] = (seconds, jitter)
+        self._scheduler.add_job(_plain(due), self._interval(seconds, jitter), id=name, replace_existing=True)
+
+    def cron(
+        self, name: str, expression: str, due: Due, *, timezone: str = "UTC", jitter: float = 0.0
+    ) -> None:
+        """Raises CronError."""
+        self._crons[name] = (expression, timezone, jitter)
+        trigger = _cron(expression, timezone, jitter)
+        self._scheduler.add_job(_plain(due), trigger, id=name, replace_existing=True)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def jumped(self) -> None:
+        for name, (seconds, jitter) in self._intervals.items():
+            self._scheduler.reschedule_job(name, trigger=self._interval(seconds, jitter))
+        for name, (expression, timezone, jitter) in self._crons.items():
+            self._scheduler.reschedule_job(name, trigger=_cron(expression, timezone, jitter))
+
+    def next(self, name: str) -> datetime | None:
+        job = self._scheduler.get_job(name)
+        # A job has no next time before the scheduler has started.
+        found: datetime | None = getattr(job, "next_run_time", None)
+        return found
+
+    def stop(self) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    @staticmethod
+    def _interval(seconds: float, jitter: float) -> object:
+        from apscheduler.triggers.interval import IntervalTrigger
+
+        # No more than a third of the interval, or two runs could change places.
+        least = min(jitter, seconds / 3)
+        return IntervalTrigger(
+            seconds=seconds,
+            jitter=least or None,
+            timezone=UTC,
+            start_date=datetime.now(UTC) + timedelta(seconds=seconds),
+        )
+
+
+def check_cron(expression: str, timezone: str = "UTC") -> None:
+    """Raises CronError if that is no cron expression of five fields."""
+    _cron(expression, timezone, 0.0)
+
+
+def _cron(expression: str, timezone: str, jitter: float) -> object:
+    from apscheduler.triggers.cron import CronTrigger
+
+    try:
+        trigger = CronTrigger.from_crontab(expression, timezone=timezone)
+    except (ValueError, LookupError) as error:
+        raise CronError(str(error)) from None
+    # `from_crontab` takes none.
+    trigger.jitter = jitter or None
+    return trigger
+
+
+def _plain(due: Due) -> Callable[[], Coroutine[None, None, None]]:
+    """A coroutine function, since APScheduler runs any other in a thread."""
+
+    async def job() -> None:
+        due()
+
+    return job

@@ -1,0 +1,525 @@
+"""What the loop does, told in virtual time: a node and services that do as they are told, and what arrives there."""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from support.looping import NAME, FakeService, Stage, manifest, play, root
+
+from reconciler.core.cid import parse
+from reconciler.core.errors import LockedError, ManifestError, Problem
+from reconciler.core.manifest import Entry, Manifest, Spec
+from reconciler.core.manifest import Loop as Settings
+from reconciler.daemon.state import LoopState, Paused, StateFiles
+from reconciler.manifest.loop import parse_window
+
+
+def tell(
+    tmp_path: Path,
+    story: Callable[[Stage], Coroutine[Any, Any, None]],
+    *,
+    services: dict[str, str] | None = None,
+    start: bool = True,
+    takes: float = 0.02,
+    **declared: Any,
+) -> Stage:
+    """Play a story about services of these profiles, all with one MFS policy under `NAME`."""
+    profiles = services or {"a": "spec", "b": "spec"}
+
+    async def main() -> Stage:
+        made = {name: FakeService(name, delay=1.0) for name in profiles}
+        stage = Stage(manifest(profiles, **declared), made, tmp_path)
+        # Dear looks are rare looks: an hour of a story takes less of ours.
+        stage.node.takes = takes
+        if start:
+            stage.start()
+        await story(stage)
+        if stage.running:
+            await stage.stop()
+        return stage
+
+    return play(main)
+
+
+def written(service: FakeService) -> list[str]:
+    return [what for _, what, _ in service.writes]
+
+
+def posts(service: FakeService) -> list[float]:
+    return [at for at, what, _ in service.writes if what == "POST"]
+
+
+def entry(number: int, *services: str, name: str = "") -> Entry:
+    spec = Spec(services=services, file="pinrec.yaml")
+    return Entry(name or f"n{number}", parse(root(number)), spec, number)
+
+
+def state_of(stage: Stage) -> LoopState:
+    found = StateFiles(stage.state_dir, "me").read_loop()
+    assert found is not None
+    return found
+
+
+# --- roots ------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_change_goes_out_at_once_and_one_that_comes_soon_is_held(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        changed = asyncio.get_running_loop().time()
+        stage.node.root = 1
+        await asyncio.sleep(5)
+        a = stage.services["a"]
+        assert len(posts(a)) == 2
+        assert posts(a)[1] - changed < 1.5
+        for number in range(2, 12):
+            stage.node.root = number
+            await asyncio.sleep(2)
+        await asyncio.sleep(60)
+        # Ten roots in twenty seconds, one request, and it is for the last one.
+        assert len(posts(a)) == 3
+        assert posts(a)[2] - posts(a)[1] >= 30
+        assert [p.pin.cid for p in a.named()] == [root(11)]
+
+    tell(tmp_path, story, takes=0.001)
+
+
+def test_a_root_that_never_rests_goes_out_all_the_same(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        for number in range(1, 301):
+            stage.node.root = number
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(60)
+        a = stage.services["a"]
+        assert 3 <= len(posts(a)) <= 5
+        assert all(later - sooner >= 30 for sooner, later in zip(posts(a), posts(a)[1:], strict=False))
+        assert [p.pin.cid for p in a.named()] == [root(300)]
+
+    tell(tmp_path, story, takes=0.001)
+
+
+def test_a_change_that_is_taken_back_before_it_settles_is_none(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100.2)
+        stage.node.root = 1
+        await asyncio.sleep(0.05)
+        stage.node.root = 0
+        await asyncio.sleep(60)
+        assert len(posts(stage.services["a"])) == 1
+
+    tell(tmp_path, story, takes=0.001)
+
+
+def test_a_service_that_hangs_delays_no_other(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.services["a"].hangs = True
+        stage.node.root = 1
+        await asyncio.sleep(5)
+        assert [p.pin.cid for p in stage.services["b"].named()] == [root(1)]
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(0)]
+        stage.services["a"].hangs = False
+        await asyncio.sleep(600)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+
+    tell(tmp_path, story, takes=0.001)
+
+
+def test_a_pin_that_somebody_deletes_is_made_again_though_the_root_is_the_same(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        a = stage.services["a"]
+        a.pins_.clear()
+        await asyncio.sleep(400)
+        assert [p.pin.cid for p in a.named()] == [root(0)]
+
+    tell(tmp_path, story)
+
+
+def test_a_pin_that_fails_is_told_and_tried_again_ever_more_rarely(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        a = stage.services["a"]
+        a.unfindable.add(root(1))
+        await asyncio.sleep(100)
+        stage.node.root = 1
+        await asyncio.sleep(3600)
+        tried = [at for at in posts(a) if at > 100]
+        assert 3 <= len(tried) <= 30
+        assert all(later - sooner >= 30 for sooner, later in itertools.pairwise(tried))
+        [mine] = [s for s in state_of(stage).services if s.service == "a"]
+        assert mine.standing == "failed"
+        assert mine.policies[0].pin in ("failed", "waiting")
+        # The old root stays for as long as the new one is not there... where the service keeps it: here it does not.
+        a.unfindable.clear()
+        await asyncio.sleep(1800)
+        assert [(p.pin.cid, p.status) for p in a.named()] == [(root(1), "pinned")]
+        assert {s.standing for s in state_of(stage).services if s.service == "a"} == {"converged"}
+
+    tell(tmp_path, story)
+
+
+def test_the_node_is_not_believed_when_it_is_silent_or_empty(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.node.down = True
+        await asyncio.sleep(900)
+        a = stage.services["a"]
+        assert [p.pin.cid for p in a.named()] == [root(0)]
+        assert len(posts(a)) == 1
+        state = state_of(stage)
+        assert {s.standing for s in state.services if s.service in "ab"} == {"unknown"}
+        assert state.watch is not None
+        assert "does not answer" in state.watch.roots[0].why
+        stage.node.root = None  # `files/rm` of what the policy pins
+        stage.node.down = False
+        await asyncio.sleep(900)
+        assert [p.pin.cid for p in a.named()] == [root(0)]
+        stage.node.root = 3
+        await asyncio.sleep(60)
+        assert [p.pin.cid for p in a.named()] == [root(3)]
+        await asyncio.sleep(60)
+        assert {s.standing for s in state_of(stage).services if s.service in "ab"} == {"converged"}
+
+    tell(tmp_path, story)
+
+
+def test_a_dear_stat_is_asked_rarely_and_status_says_so(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.node.takes = 0.3
+        await asyncio.sleep(2000)
+        before = stage.node.stats
+        await asyncio.sleep(4800)
+        # One percent of the node's time, and what answers take is not all that they cost it.
+        assert (stage.node.stats - before) * 0.3 <= 48
+        watch = state_of(stage).watch
+        assert watch is not None
+        assert watch.bound
+        assert watch.interval == pytest.approx(48, abs=2)
+
+    tell(tmp_path, story)
+
+
+def test_a_cid_that_an_entry_wants_too_is_planned_with_everything(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.node.root = 1
+        await asyncio.sleep(60)
+        for service in stage.services.values():
+            assert sorted((str(p.pin.name), p.pin.cid) for p in service.all()) == [
+                ("n1", root(1)),
+                (NAME, root(1)),
+            ]
+        stage.node.root = 2
+        await asyncio.sleep(60)
+        for service in stage.services.values():
+            assert sorted((str(p.pin.name), p.pin.cid) for p in service.all()) == [
+                ("n1", root(1)),
+                (NAME, root(2)),
+            ]
+        scopes = [f["scope"] for f in stage.events("cycle") if str(f["why"]).startswith("root")]
+        assert "all" in scopes
+
+    tell(tmp_path, story, entries=[entry(1, "a", "b")])
+
+
+# --- restarts, people ---------------------------------------------------------------------------------------------
+
+
+def test_after_a_restart_nothing_is_sent_twice(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        for service in stage.services.values():
+            service.delay = 300.0
+        stage.node.root = 1
+        await asyncio.sleep(29)
+        before = [len(s.writes) for s in stage.services.values()]
+        await stage.stop()
+        stage.start()
+        await asyncio.sleep(60)
+        await stage.kill()
+        stage.start()
+        await asyncio.sleep(60)
+        assert [len(s.writes) for s in stage.services.values()] == before
+
+    tell(tmp_path, story, entries=[entry(7, "a")])
+
+
+def test_paused_nothing_is_asked_until_it_is_resumed(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path, "me")
+
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        files.write_paused(Paused(services=("a",)))
+        await asyncio.sleep(3)
+        a, b = stage.services["a"], stage.services["b"]
+        asked = len(a.asked)
+        stage.node.root = 1
+        await asyncio.sleep(600)
+        assert len(a.asked) == asked
+        assert [p.pin.cid for p in b.named()] == [root(1)]
+        assert [s.paused for s in state_of(stage).services] == [True, False, False]
+        await stage.stop()
+        stage.start()  # what is paused stays so
+        await asyncio.sleep(60)
+        assert len(a.asked) == asked
+        files.write_paused(Paused())
+        await asyncio.sleep(10)
+        assert [p.pin.cid for p in a.named()] == [root(1)]
+        assert not files.pause.exists()
+
+    tell(tmp_path, story)
+
+
+def test_a_person_goes_first(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.lease.at_work = "ann"
+        stage.node.root = 1
+        await asyncio.sleep(120)
+        assert all(len(posts(s)) == 1 for s in stage.services.values())
+        stage.lease.at_work = None
+        await asyncio.sleep(60)
+        assert all([p.pin.cid for p in s.named()] == [root(1)] for s in stage.services.values())
+
+    tell(tmp_path, story)
+
+
+def test_a_loop_that_lost_its_lease_ends(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(10)
+        stage.lease.ours = False
+        with pytest.raises(LockedError, match="held by pid 1 of ann"):
+            await stage._task  # type: ignore[misc]
+
+    tell(tmp_path, story)
+
+
+# --- what may be done, and who is told ------------------------------------------------------------------------------
+
+
+def test_plan_only_changes_nothing_and_tells_once(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.start(override=lambda s: replace(s, plan_only=True))
+        await asyncio.sleep(2000)
+        assert all(not s.writes for s in stage.services.values())
+        assert {s.standing for s in state_of(stage).services if s.service in "ab"} == {"drift"}
+        assert {f["did"] for f in stage.events("cycle") if f["service"] in "ab"} == {"plan only"}
+
+    tell(tmp_path, story, start=False, entries=[entry(1, "a", "b")])
+
+
+def test_outside_of_its_windows_it_plans_and_when_one_opens_it_applies(tmp_path: Path) -> None:
+    # The story begins on a Friday at midnight.
+    loop = Settings(windows=(parse_window("02:00-03:00"),))
+
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(3600)
+        assert all(not s.writes for s in stage.services.values())
+        state = state_of(stage)
+        assert not state.window_open
+        assert state.window_changes is not None
+        assert state.window_changes.hour == 2
+        await asyncio.sleep(3605)
+        assert all([p.pin.cid for p in s.named()] == [root(0)] for s in stage.services.values())
+        await asyncio.sleep(3600)
+        stage.node.root = 1
+        await asyncio.sleep(600)
+        assert all([p.pin.cid for p in s.named()] == [root(0)] for s in stage.services.values())
+
+    tell(tmp_path, story, loop=loop)
+
+
+def test_what_a_guard_holds_back_waits_for_a_person(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        a = stage.services["a"]
+        for number in range(40):
+            a.put(root(number + 100), f"old{number}", owner="me")
+        await asyncio.sleep(1000)
+        assert len(a.all()) >= 40
+        [mine] = [s for s in state_of(stage).services if s.service == "a"]
+        assert mine.standing == "blocked"
+        assert mine.last is not None
+        assert mine.last.exit_code == 4
+        assert mine.last.blocked >= 40
+
+    tell(tmp_path, story, policy=False, node=False, entries=[entry(1, "a", "b")])
+
+
+# --- cadences -------------------------------------------------------------------------------------------------------
+
+
+def test_requests_grow_with_changes_and_not_with_pins(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        a = stage.services["a"]
+        for number in range(10_500):
+            a.put(root(number + 50_000), f"theirs{number}")
+        stage.start()
+        await asyncio.sleep(300)
+        whole = a.asked.count("list")
+        assert whole >= 12
+        before = len(a.asked)
+        await asyncio.sleep(3000)
+        # One request a minute for what is new, and one per tick for the policy's pin: no listing.
+        assert a.asked.count("list") == whole
+        assert len(a.asked) - before <= 3000 / 60 + 3000 / 300 * 2 + 4
+        # What somebody else makes of ours is found within a minute.
+        a.put(root(5), "stray", owner="me")
+        await asyncio.sleep(90)
+        assert "stray" not in [p.pin.name for p in a.all()]
+
+    tell(tmp_path, story, start=False)
+
+
+def test_pins_that_wait_are_followed_and_what_is_left_to_do_is_done(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        b = stage.services["b"]
+        b.delay = 40.0
+        stage.node.root = 1
+        await asyncio.sleep(20)
+        # Nobody knows what a replace does at b: the old one stays until the new one is pinned.
+        assert sorted(p.pin.cid for p in b.named()) == sorted((root(0), root(1)))
+        await asyncio.sleep(60)
+        assert [p.pin.cid for p in b.named()] == [root(1)]
+
+    tell(tmp_path, story, services={"a": "spec", "b": "unknown"})
+
+
+def test_a_service_that_is_down_is_asked_ever_more_rarely(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        a = stage.services["a"]
+        a.down = True
+        requests = a.requests
+        await asyncio.sleep(3600)
+        assert a.requests - requests <= 60
+        [mine] = [s for s in state_of(stage).services if s.service == "a"]
+        assert mine.standing == "unknown"
+        assert mine.failures >= 5
+        assert mine.again is not None
+        assert "cannot be reached" in mine.error
+
+    tell(tmp_path, story)
+
+
+# --- the manifest changes -------------------------------------------------------------------------------------------
+
+
+class Editor:
+    """A manifest on disk, of which only that it changes matters; what it says is given."""
+
+    def __init__(self, stage: Stage, path: Path) -> None:
+        self.stage, self.path, self.number = stage, path, 0
+        self.says: Manifest | None = None
+        stage.load = self.load  # type: ignore[method-assign]
+        stage.manifest = replace(stage.manifest, path=str(path), files=(str(path),))
+        path.write_text("0")
+
+    def write(self, says: Manifest | None) -> None:
+        self.number += 1
+        self.says = None if says is None else replace(says, path=str(self.path), files=(str(self.path),))
+        self.path.write_text("x" * self.number)
+
+    def load(self) -> Manifest:
+        if self.says is None:
+            raise ManifestError([Problem(file=str(self.path), line=1, message="it is broken")])
+        return self.says
+
+
+def test_a_broken_manifest_keeps_the_old_one_and_a_mended_one_is_taken(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        old = stage.manifest
+        stage.start()
+        await asyncio.sleep(100)
+        editor.write(None)
+        await asyncio.sleep(60)
+        assert "it is broken" in state_of(stage).manifest_error
+        # Loud, and once for each change.
+        assert len([line for line in stage.lines if line.level == "error"]) == 1
+        stage.node.root = 1
+        await asyncio.sleep(20)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+        editor.write(replace(old, entries=[entry(5, "a")]))
+        await asyncio.sleep(60)
+        assert state_of(stage).manifest_error == ""
+        assert "n5" in [p.pin.name for p in stage.services["a"].all()]
+        assert "n5" not in [p.pin.name for p in stage.services["b"].all()]
+
+    tell(tmp_path, story, start=False)
+
+
+def test_services_come_and_go_with_the_manifest(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        both = stage.manifest
+        alone = {n: s for n, s in both.services.items() if n == "a"}
+        policies = {"mfs": replace(both.policies["mfs"], uses={"a": both.policies["mfs"].uses["a"]})}
+        stage.manifest = replace(stage.manifest, services=alone, policies=policies)
+        stage.start()
+        await asyncio.sleep(100)
+        assert not stage.services["b"].asked
+        editor.write(both)
+        await asyncio.sleep(100)
+        assert [p.pin.cid for p in stage.services["b"].named()] == [root(0)]
+        editor.write(replace(both, services=alone, policies=policies))
+        await asyncio.sleep(10)
+        asked = len(stage.services["b"].asked)
+        await asyncio.sleep(900)
+        # Nothing is deleted where nobody looks any more.
+        assert len(stage.services["b"].asked) == asked
+        assert [p.pin.cid for p in stage.services["b"].named()] == [root(0)]
+        assert [s.service for s in state_of(stage).services] == ["a", "node"]
+
+    tell(tmp_path, story, start=False)
+
+
+def test_another_owner_is_another_loop(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        old = stage.manifest
+        stage.start()
+        await asyncio.sleep(100)
+        editor.write(replace(old, owner="you"))
+        await asyncio.sleep(60)
+        assert "does not change its owner" in state_of(stage).manifest_error
+        assert [p.pin.meta for p in stage.services["a"].named()] == [
+            {**(stage.services["a"].named()[0].pin.meta or {}), "pinrec": "me"}
+        ]
+
+    tell(tmp_path, story, start=False)
+
+
+# --- the clock ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=-1), timedelta(days=-400)])
+def test_a_clock_that_is_set_stops_nothing(tmp_path: Path, jump: timedelta) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.shift = jump
+        await asyncio.sleep(10)
+        assert len(stage.events("clock")) == 1
+        stage.node.root = 1
+        await asyncio.sleep(60)
+        assert all([p.pin.cid for p in s.named()] == [root(1)] for s in stage.services.values())
+        assert len(stage.events("clock")) == 1
+
+    tell(tmp_path, story)
+
+
+def test_what_is_written_down_can_be_read_and_holds_no_endpoint(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+
+    tell(tmp_path, story)
+    content = StateFiles(tmp_path, "me").loop.read_bytes()
+    assert msgspec.json.decode(content, type=LoopState).owner == "me"
+    assert b"example" not in content
