@@ -4,10 +4,13 @@
 smaller only shows that it runs.
 """
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
+import kubo
 import world
 from folder import write as write_folder
 from measure import HERE, Line, Sample, interleaved, key, pinrec, process, server, task
@@ -241,9 +244,32 @@ def unixfs(size: int, repeat: int, folder: Path) -> Iterator[Line]:
     yield _memory("unixfs", name.partition(" /")[0] + ", peak", a, None, repeat, "")
 
 
-def _python() -> tuple[str, ...]:
-    import sys
+def imports(size: int, repeat: int, folder: Path) -> Iterator[Line]:
+    """1 GiB where `size` is full, else as much less. `ipfs add` is the command, which talks to the same daemon."""
+    if shutil.which("ipfs") is None:
+        print("import   not run: `ipfs` (Kubo) is not on PATH", file=sys.stderr)
+        return
+    length = (1 << 30) * size // FULL
+    path = folder / "import"
+    kubo.write(path, length)
+    with kubo.daemon(folder / "kubo") as node:
 
+        def ours() -> Sample:
+            node.empty()
+            return task("ours", "imports", path, node.api)
+
+        def bare() -> Sample:
+            node.empty()
+            return process("ipfs", "add", "-r", "-Q", "--cid-version=1", str(path), environ=node.environ)
+
+        a, b = interleaved(repeat, ours, bare)
+    name = f"import of {length / (1 << 20):,.0f} MiB / ipfs add"
+    note = f"{a.count / a.seconds / 1e6:,.0f} MB/s, pinned on both sides"
+    yield _faster("import", name, a, b, repeat, ">= 0.9x", note)
+    yield _memory("import", name.partition(" /")[0] + ", peak", a, None, repeat, "")
+
+
+def _python() -> tuple[str, ...]:
     return (sys.executable,)
 
 
@@ -257,4 +283,5 @@ GROUPS: dict[str, Group] = {
     "memory": memory,
     "startup": startup,
     "unixfs": unixfs,
+    "import": imports,
 }

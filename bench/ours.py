@@ -113,5 +113,29 @@ def pressure(path: str, endpoint: str) -> task.Done:
     return task.Done(count=done.count, **told)
 
 
+def imports(folder: str, api_file: str) -> task.Done:
+    """A folder that was planned, brought to a node and pinned there: read, laid out, sent, and checked."""
+    from reconciler.core.manifest import Node
+    from reconciler.core.question import FolderOf
+    from reconciler.engine import folders
+    from reconciler.engine.context import Context
+    from reconciler.engine.importing import Source, import_folder
+    from reconciler.node.open import open_node
+
+    question = FolderOf(path=folder)
+    planned = folders.build(question)
+
+    async def main() -> task.Done:
+        async with open_node(Node(api_file=api_file), environ={}) as node:
+            ctx = Context(now=datetime.now(UTC), services={}, new_id=secrets.token_hex, node=node)
+            source = Source(cid=planned.cid, question=question, origin="bench", name="pinrec/bench/site")
+            began = time.perf_counter()
+            why = await import_folder(source, ctx)
+            assert not why, why
+            return task.Done(seconds=time.perf_counter() - began, count=planned.size)
+
+    return asyncio.run(main())
+
+
 if __name__ == "__main__":
-    task.run((load, listing, adds, pressure), sys.argv[1:])
+    task.run((load, listing, adds, pressure, imports), sys.argv[1:])

@@ -1,6 +1,7 @@
 """The benchmarks run, compare like with like, and tell what they found. Nothing here depends on time."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_every_group_runs_and_tells_its_figures() -> None:
         "memory",
         "startup",
         "unixfs",
+        *(["import"] if shutil.which("ipfs") else []),
     ]
     for line in told["lines"]:
         assert line["ours"] > 0, line

@@ -34,12 +34,14 @@ async def run_apply(planned: Planned, ctx: Context, *, what: str = "apply") -> R
         if name not in working:
             event.set()
     ctx.progress.applying(len(plan.changes))
+    run.imports.start(a for lane in lanes for a in lane.asking)
     try:
         async with asyncio.TaskGroup() as group:
             for lane in lanes:
                 group.create_task(lane.work())
     finally:
         run.hints.close()
+        await run.imports.close()
         await run.dialler.close(grace=_grace(run))
         report = _report(run)
         if ctx.journal is not None and plan.changes:

@@ -159,6 +159,8 @@ class Lane:
             return
         wanted = self.wanted[action.name]
         request = request_for(wanted, self.service, self.run.planned.manifest.owner)
+        # What the node has to say is found out here: a slow one must not come between the last look and the POST.
+        await self.run.hints.request(self.service, request)
         if isinstance(action, Retry) and not await self._really_failed(action):
             return
         if isinstance(action, Replace):

@@ -37,59 +37,59 @@ class AbsentNode:
     async def version(self) -> str:
         raise self._error()
 
-    async def stat(self, path: str, *, deadline: float | None = None) -> Stat | None:  # noqa: ARG002 (the seam's)
+    async def stat(self, path: str, *, deadline: float | None = None) -> Stat | None:
         raise self._error()
 
-    async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:  # noqa: ARG002 (the seam's)
+    async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:
         raise self._error()
 
-    async def free(self, *, deadline: float | None = None) -> int | None:  # noqa: ARG002 (the seam's)
+    async def free(self, *, deadline: float | None = None) -> int | None:
         raise self._error()
 
-    async def has(self, cid: str, *, deadline: float | None = None) -> bool:  # noqa: ARG002 (the seam's)
+    async def has(self, cid: str, *, deadline: float | None = None) -> bool:
         raise self._error()
 
-    async def connect(self, address: str, *, deadline: float | None = None) -> None:  # noqa: ARG002 (the seam's)
+    async def connect(self, address: str, *, deadline: float | None = None) -> None:
         raise self._error()
 
-    async def flush(self, path: str = "/", *, deadline: float | None = None) -> str:  # noqa: ARG002 (the seam's)
+    async def flush(self, path: str = "/", *, deadline: float | None = None) -> str:
         raise self._error()
 
     async def remote_services(self) -> KuboServices:
         raise self._error()
 
-    async def pin(self, cid: str, *, name: str, stall: float = 60.0) -> None:  # noqa: ARG002 (the seam's)
+    async def pin(self, cid: str, *, name: str, stall: float = 60.0) -> None:
         raise self._error()
 
-    def pinning(self, cid: str, *, name: str, stall: float = 60.0) -> AsyncIterator[PinProgress]:  # noqa: ARG002 (the seam's)
+    def pinning(self, cid: str, *, name: str, stall: float = 60.0) -> AsyncIterator[PinProgress]:
         raise self._error()
 
-    async def unpin(self, cid: str) -> bool:  # noqa: ARG002 (the seam's)
+    async def unpin(self, cid: str) -> bool:
         raise self._error()
 
-    def pins(self, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:  # noqa: ARG002 (the seam's)
+    def pins(self, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:
         raise self._error()
 
-    async def pinned(self, cid: str) -> LocalPin | None:  # noqa: ARG002 (the seam's)
+    async def pinned(self, cid: str) -> LocalPin | None:
         raise self._error()
 
-    async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:  # noqa: ARG002 (the seam's)
+    async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:
         raise self._error()
 
-    async def whole(self, cid: str, *, stall: float = 120.0) -> bool:  # noqa: ARG002 (the seam's)
+    async def whole(self, cid: str, *, stall: float = 120.0) -> bool:
         raise self._error()
 
     async def import_car(
         self,
-        data: AsyncIterable[bytes],  # noqa: ARG002 (the seam's)
+        data: AsyncIterable[bytes],
         *,
-        pin_roots: bool = False,  # noqa: ARG002 (the seam's)
-        stall: float = 120.0,  # noqa: ARG002 (the seam's)
+        pin_roots: bool = False,
+        stall: float = 120.0,
     ) -> Imported:
         raise self._error()
 
-    async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:  # noqa: ARG002 (the seam's)
+    async def resolve_name(self, path: str, *, fresh: bool = False, deadline: float | None = None) -> Cid:
         raise self._error()
 
-    def entries(self, cid: str) -> AsyncIterator[Entry]:  # noqa: ARG002 (the seam's)
+    def entries(self, cid: str) -> AsyncIterator[Entry]:
         raise self._error()

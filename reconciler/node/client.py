@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
-from reconciler.node import content, files, names, pins, settings, swarm, upload, whole
+from reconciler.node import content, files, names, pins, remote, settings, swarm, upload, whole
 from reconciler.node.kubo import Kubo
 from reconciler.node.multipart import Part
 from reconciler.node.protocol import Entry, LocalPin, PinProgress
+from reconciler.node.remote import RemotePin
 from reconciler.node.settings import RepoStat
 from reconciler.node.swarm import Provider
 from reconciler.node.upload import STALL, Added, Imported, Layout
@@ -151,6 +152,12 @@ class KuboNode:
 
     async def remote_services(self) -> KuboServices:
         return (await self.config()).services()
+
+    def remote_pins(self, service: str, *, stall: float = 60.0) -> AsyncGenerator[RemotePin, None]:
+        return remote.remote_pins(self.kubo, service, stall=stall)
+
+    async def remote_counts(self, *, deadline: float | None = None) -> dict[str, int]:
+        return await remote.remote_counts(self.kubo, deadline=deadline)
 
     async def free(self, *, deadline: float | None = None) -> int | None:
         repo = await self.repo_stat(deadline=deadline)

@@ -42,6 +42,13 @@ class Multipart:
         # A hundred thousand small files are not to be a million small packets.
         waiting = bytearray()
         async for piece in self._pieces():
+            if len(piece) >= _PACKET:
+                # Not copied once more: of a gigabyte that takes half a second.
+                if waiting:
+                    yield bytes(waiting)
+                    waiting.clear()
+                yield piece
+                continue
             waiting += piece
             if len(waiting) >= _PACKET:
                 yield bytes(waiting)

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import subprocess
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -425,3 +425,61 @@ def test_any_folder_has_the_cid_of_its_content(tmp_path_factory: pytest.TempPath
     blocks: dict[bytes, bytes] = {}
     assert folders.build(FolderOf(path=str(path)), sink=blocks.__setitem__) == found
     assert directory.opened(root.cid, blocks.__getitem__).entry == root
+
+
+# --- any folder, and any change ---------------------------------------------------------------------------------
+
+
+def files_of(tree: Any, above: str = "") -> list[str]:
+    found: list[str] = []
+    for name, below in tree.items():
+        path = f"{above}/{name}" if above else name
+        found += [path] if isinstance(below, bytes) else files_of(below, path)
+    return found
+
+
+def settle(path: Path) -> None:
+    """Everything was changed long ago, so that a change now shows however coarse the clock of the disk is."""
+    for at, _, names in os.walk(path, topdown=False):
+        for name in names:
+            os.utime(f"{at}/{name}", (1, 1))
+        os.utime(at, (1, 1))
+
+
+def mutate(path: Path, how: str) -> None:
+    match how:
+        case "write":
+            path.write_bytes(b"changed")
+        case "grow":
+            with path.open("ab") as opened:
+                opened.write(b"more")
+        case "remove":
+            path.unlink()
+        case "rename":
+            path.rename(path.with_name("renamed"))
+        case "add beside":
+            path.with_name("added").write_bytes(b"new")
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), tree=TREES)
+def test_one_change_while_it_is_read_is_seen_as_a_whole_or_told_of(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, tree: Any
+) -> None:
+    names = files_of(tree)
+    if not names:
+        return
+    path = tmp_path_factory.mktemp("any") / "dist"
+    write(path, tree)
+    settle(path)
+    before = cid(path)
+    reading = data.draw(st.sampled_from(names), label="while this is read")
+    changed = data.draw(st.sampled_from(names), label="this is changed")
+    how = data.draw(st.sampled_from(("write", "grow", "remove", "rename", "add beside")), label="how")
+    memory = Meddling(reading, lambda: mutate(path / changed, how))
+    try:
+        found = folders.build(FolderOf(path=str(path)), memory=memory).cid.text
+    except DiskError as error:
+        found = error.why.partition("changed")[1]
+    assert memory.done
+    assert found in ("changed", before, cid(path))

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import os
 import random
+import time
 from collections.abc import AsyncIterable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.process import done, manifest, start
 
 from reconciler.core.cid import parse
 from reconciler.core.local import LOCAL
@@ -581,3 +583,32 @@ def test_a_run_that_is_stopped_skips_what_it_was_importing(here: Here, small: No
     assert not here.remote()
     here.after = None
     assert here.apply()[1].exit_code(plan) == 0
+
+
+def test_killed_midway_the_next_apply_sends_the_rest(here: Here) -> None:
+    dice = random.Random(3)
+    for n in range(4):
+        here.write(f"{n}.bin", dice.randbytes(15_000_000))
+    directory = here.dist.parent
+    text = manifest(here.services["s"].url, {}, f"node: {{api: {here.node.api!r}}}").replace(
+        "profile: spec}", "profile: spec, policies: [site]}"
+    )
+    (directory / "pinrec.yaml").write_text(
+        text.replace("pins:\n", "policies: {site: {kind: directory, path: ./dist}}\n")
+    )
+    process = start(directory, "apply", "--yes")
+    while not sum(f.stat().st_size for f in directory.glob("state/folders/*.sent")):
+        assert process.poll() is None, done(process)
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not here.remote()
+    [sent] = directory.glob("state/folders/*.sent")
+    acknowledged = sent.stat().st_size // 16
+    here.node.forget_requests()
+    code, said = done(start(directory, "apply", "--yes"))
+    assert code == 0, said
+    total = sent.stat().st_size // 16
+    assert here.asked("dag/import") == total - acknowledged
+    assert here.remote()["site"][1] == "pinned"
+    assert list(here.pins().values()) == [OWN + "site"]

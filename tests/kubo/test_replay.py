@@ -219,6 +219,16 @@ def told_repo(step: Step) -> Any:
     return said["RepoSize"], said["StorageMax"], said["NumObjects"]
 
 
+async def ask_remote(node: KuboNode, step: Step) -> Any:
+    service = step.option("service") or "mock"
+    return [(p.cid, p.name, p.status) for p in await collect(node.remote_pins(service, stall=0.3))]
+
+
+def told_counts(step: Step) -> Any:
+    counts = {s["Service"]: s.get("Stat", {}).get("PinCount") for s in step.values[0]["RemoteServices"]}
+    return {name: sum(count.values()) for name, count in counts.items() if count is not None}
+
+
 async def ask_remove(node: KuboNode, step: Step) -> Any:
     return await node.remove(first(step, "/x"))
 
@@ -238,6 +248,8 @@ CALLS: dict[str, tuple[Callable[[KuboNode, Step], Any], Callable[[Step], Any]]] 
     "pin/add": (ask_pin, told_pin),
     "pin/ls": (ask_pins, told_pins),
     "pin/rm": (ask_unpin, lambda s: True),
+    "pin/remote/ls": (ask_remote, lambda s: [(p["Cid"], p["Name"], p["Status"]) for p in s.values]),
+    "pin/remote/service/ls": (lambda node, _: node.remote_counts(), told_counts),
     "swarm/connect": (ask_connect, lambda s: None),
     "routing/findprovs": (ask_providers, told_providers),
     "name/resolve": (ask_name, told_name),
@@ -347,10 +359,11 @@ def test_the_calls_of_the_client_are_those_that_are_replayed(kit: Any) -> None:
 
 
 def test_no_call_shows_a_key(kit: Any) -> None:
-    """`config/profile/apply` and `diag/cmds` answer with keys of remote services; `config Pinning…` is refused."""
+    """`config/profile/apply` and `diag/cmds` answer with keys of remote services; `config Pinning…` is refused; and
+    `service/add` has one in its query."""
     for path in (ROOT / "reconciler/node").glob("*.py"):
         code = "\n".join(line for line in path.read_text().splitlines() if '"' in line and "`" not in line)
-        for call in ("profile/apply", "diag/cmds", '"config"', "remote/service"):
+        for call in ("profile/apply", "diag/cmds", '"config"', "service/add", "service/rm"):
             assert call not in code, path
 
 
