@@ -389,10 +389,14 @@ SECTIONS = (
     ("services.NAME.key", ("definitions", "key")),
     ("services.NAME.limits", ("definitions", "limits")),
     ("services.NAME.profile", ("definitions", "profile")),
+    ("services.NAME.verify", ("definitions", "service", "properties", "verify")),
     ("services.NAME.policies: a policy's settings there", ("definitions", "use")),
     ("policies", ("definitions", "policies")),
     ("policies.NAME", ("definitions", "policy")),
     ("policies.NAME: kind mfs", ("definitions", "policy-mfs")),
+    ("policies.NAME: kind directory", ("definitions", "policy-directory")),
+    ("policies.NAME: kind ipns", ("definitions", "policy-ipns")),
+    ("policies.NAME: kind local-pins", ("definitions", "policy-local-pins")),
     ("defaults", ("properties", "defaults")),
     ("pins: one pin", ("definitions", "pin")),
     ("pins: cid", ("definitions", "pin", "properties", "cid")),
@@ -400,6 +404,7 @@ SECTIONS = (
     ("services of a pin: replicas", ("definitions", "target")),
     ("adopt", ("definitions", "adopt", "items")),
     ("guards", ("properties", "guards")),
+    ("loop.verify", ("definitions", "loop", "properties", "verify")),
     ("An included file", ("definitions", "included")),
 )
 TYPES = {

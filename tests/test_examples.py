@@ -16,6 +16,7 @@ from support.names import DnsServer, Gateway, Key
 
 from reconciler.core.unixfs import address, directory, params
 from reconciler.sandbox import Sandbox
+from reconciler.sandbox.node import SandboxNode
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NAMES = sorted(p.name for p in EXAMPLES.iterdir() if p.is_dir())
@@ -67,9 +68,10 @@ def local(tmp_path: Path) -> Iterator[Callable[[str], tuple[Path, Sandbox]]]:
             folder = tmp_path / name
             shutil.copytree(EXAMPLES / name, folder)
             manifest = read(folder / "pinrec.yaml")
-            for number, service in enumerate(manifest["services"]):
+            for number, (service, written) in enumerate(manifest["services"].items()):
                 (folder / f"{service}.token").write_text(f"token-{number}\n")
-                manifest["services"][service] = {
+                kept = {"policies": written["policies"]} if "policies" in written else {}
+                manifest["services"][service] = kept | {
                     "preset": "sandbox",
                     "endpoint": sandbox.url,
                     "key": {"file": f"{service}.token"},
@@ -83,7 +85,15 @@ def local(tmp_path: Path) -> Iterator[Callable[[str], tuple[Path, Sandbox]]]:
 
 
 def test_each_example_has_what_it_needs() -> None:
-    assert NAMES == ["bulk-list", "ipns", "mfs", "plan-on-pr", "replace-on-deploy", "site-to-two-services"]
+    assert NAMES == [
+        "bulk-list",
+        "directory",
+        "ipns",
+        "mfs",
+        "plan-on-pr",
+        "replace-on-deploy",
+        "site-to-two-services",
+    ]
     owners = []
     for name in NAMES:
         first = (EXAMPLES / name / "pinrec.yaml").read_text().splitlines()[0]
@@ -98,8 +108,8 @@ def test_each_example_is_valid_as_it_is(name: str, pinrec: Pinrec) -> None:
     pinrec("validate", cwd=EXAMPLES / name)
 
 
-# mfs needs a node beside the services, ipns a DNS server and a gateway (below).
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("ipns", "mfs")])
+# mfs and directory need a node beside the services, ipns a DNS server and a gateway (below).
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("directory", "ipns", "mfs")])
 def test_each_example_converges(
     name: str, pinrec: Pinrec, local: Callable[[str], tuple[Path, Sandbox]]
 ) -> None:
@@ -107,6 +117,31 @@ def test_each_example_converges(
     pinrec("plan", "--detailed-exitcode", cwd=folder, exits=2, SITE_CID=FIRST)
     pinrec("apply", "--yes", cwd=folder, SITE_CID=FIRST)
     assert "No changes" in pinrec("plan", "--detailed-exitcode", cwd=folder, SITE_CID=FIRST).stdout
+
+
+def test_a_site_is_planned_without_its_node_and_published_through_it(
+    pinrec: Pinrec, local: Callable[[str], tuple[Path, Sandbox]]
+) -> None:
+    folder, _ = local("directory")
+    with SandboxNode() as node:
+        text = (folder / "pinrec.yaml").read_text()
+        (folder / "pinrec.yaml").write_text(text.replace("http://127.0.0.1:5001", node.api))
+        assert node.api in (folder / "pinrec.yaml").read_text()
+        node.stop()
+        planned = pinrec("plan", "--detailed-exitcode", cwd=folder, exits=2).stdout
+        assert "directory: ./public" in planned
+        node.start()
+        pinrec("apply", "--yes", cwd=folder)
+        assert "No changes" in pinrec("plan", "--detailed-exitcode", cwd=folder).stdout
+        (folder / "public/.DS_Store").write_bytes(b"left out")
+        assert "No changes" in pinrec("plan", "--detailed-exitcode", cwd=folder).stdout
+        (folder / "public/index.html").write_text("<h1>Handbook, second edition</h1>" * 20)
+        pinrec("apply", "--yes", cwd=folder)
+        assert len(live(pinrec, folder)) == 2, "the earlier version is kept"
+        (folder / "public").rename(folder / "gone")
+        before = live(pinrec, folder)
+        pinrec("apply", "--yes", cwd=folder, exits=3)
+        assert live(pinrec, folder) == before
 
 
 def live(pinrec: Pinrec, folder: Path) -> set[tuple[str, str]]:

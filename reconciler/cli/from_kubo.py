@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from reconciler.cli import accounts, interrupt, runtime
 from reconciler.cli.options import Options
+from reconciler.cli.output import say
 from reconciler.cli.render.escape import clip, terminal
 from reconciler.core.cid import CidError, parse
 from reconciler.core.errors import NodeError, SecretError, ServiceError, UsageError
@@ -88,7 +89,7 @@ def read(
 
     async def main(interrupted: interrupt.Interrupt) -> int:
         async with open_node(spec, environ=os.environ) as node:
-            seen = await _ask(node)
+            seen = await _ask(node, options)
         declared = [s for s in seen.services if not s.why]
         manifest = _load({"node": raw, "services": {s.name: s.raw for s in declared}}, owner)
         pins, failed = await _own_listings(options, manifest, interrupted, declared)
@@ -130,7 +131,7 @@ def _address(api: str) -> dict[str, str]:
 # --- asking -------------------------------------------------------------------------------------------------------
 
 
-async def _ask(node: KuboNode) -> _Node:
+async def _ask(node: KuboNode, options: Options) -> _Node:
     peer_id = (await node.identity()).peer_id
     services = declare(await node.remote_services())
     if not services:
@@ -139,6 +140,9 @@ async def _ask(node: KuboNode) -> _Node:
             hint="`pinrec init` writes a starter manifest",
         )
     asked = [s for s in services if not s.why and not _has_key(s)]
+    if asked:
+        names = ", ".join(s.name for s in asked)
+        say(options, f"Asking Kubo for the pins of {names}, which it reads ten at a time.")
     told: dict[str, list[RemotePin]] = {}
     failed = {s.name: s.why for s in services if s.why}
 

@@ -42,6 +42,7 @@ def run_loop(
         raise UsageError(
             "-f - cannot be read again when it changes", hint="name it with -f FILE, or give --once"
         )
+    _import_first()
     # In a list, so that whoever takes it out is the only one to hold it: it may be a hundred thousand objects.
     manifests = [_load(options)]
     lease = Lease(options.state_dir, manifests[0].owner)
@@ -87,6 +88,21 @@ def run_loop(
 
     with lease.hold():
         return worst_exit(interrupt.run(main))
+
+
+def _import_first() -> None:
+    """All that stays for good is made before the manifest and its plans, which go again.
+
+    What stays in the midst of what goes keeps it from being given back: 30 MB after 100,000 pins, measured.
+    """
+    import reconciler.daemon.loop
+    import reconciler.engine.journal
+    import reconciler.node.open
+    import reconciler.services.client  # noqa: F401
+    from reconciler.manifest.schema import errors
+
+    # The validator and its schema are made by their first use.
+    list(errors({"version": 1, "name": "none"}, main=True))
 
 
 def _load(options: Options) -> "Manifest":

@@ -12,7 +12,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -23,7 +23,6 @@ from reconciler.core.local import LOCAL
 from reconciler.core.presets import PRESETS
 from reconciler.core.question import KuboService, KuboServices
 from reconciler.core.takeover import Check
-from reconciler.manifest.durations import seconds
 from reconciler.manifest.problems import Raw
 
 #: What Kubo takes where no RepinInterval is set (cmd/ipfs/kubo/pinmfs.go).
@@ -33,7 +32,16 @@ _MFS_OF: Final = re.compile(r"policy/(12D3KooW|16Uiu2HA|Qm|k51|bafz)[0-9A-Za-z]+
 _BUILT_IN: Final = "all-in-mfs"
 #: Go's units, beyond those that a manifest has.
 _GO_PART: Final = re.compile(r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|μs|ms|s|m|h)")
-_GO_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_GO_UNITS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
 _WRITTEN: Final = re.compile(r"(?=[0-9a-z.]*[1-9])([0-9]{1,5}(\.[0-9]{1,3})?(ms|s|m|h)){1,4}")
 
 
@@ -69,15 +77,15 @@ def declare(services: KuboServices) -> tuple[Declared, ...]:
     """Each service of Kubo's under a name that a manifest may have, with a reference for its key."""
     names: set[str] = set()
     variables: set[str] = set()
-    found = []
+    found: list[Declared] = []
     for kubo in services.services:
         name = _free(_name(kubo.name), names, "-")
         variable = _free(_variable(name), variables, "_")
-        found.append(_declared(Declared(kubo=kubo, name=name, variable=variable)))
+        found.append(_declared(Declared(kubo=kubo, name=name, variable=variable), found))
     return tuple(found)
 
 
-def _declared(service: Declared) -> Declared:
+def _declared(service: Declared, others: Sequence[Declared]) -> Declared:
     kubo = service.kubo
     notes = [f"In Kubo: {_quoted(kubo.name)}."] if service.name != kubo.name else []
     try:
@@ -92,7 +100,15 @@ def _declared(service: Declared) -> Declared:
     if needs_insecure(endpoint):
         raw["insecure"] = True
         notes.append("Plain http, as Kubo has it: everybody on the way can read the key.")
+    # Of one account under two names pinrec would want two things at once.
+    same = next((o.name for o in others if _place(o.raw) == _place(raw)), None)
+    if same is not None:
+        notes.append(f"The endpoint of {same}: if it is the same account, keep only one of the two.")
     return replace(service, raw=raw, notes=tuple(notes))
+
+
+def _place(raw: Raw) -> tuple[object, object]:
+    return raw.get("preset"), raw.get("endpoint")
 
 
 def _preset(endpoint: str) -> str:
@@ -106,8 +122,8 @@ def _preset(endpoint: str) -> str:
 
 
 def _name(text: str) -> str:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:60].lstrip("._-")
-    return name if name and name != LOCAL else f"{name or 'service'}-1" if name != LOCAL else f"{name}-service"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:60].strip("._-")
+    return f"{name or 'kubo'}-service" if name in ("", LOCAL) else name
 
 
 def _variable(name: str) -> str:
@@ -125,26 +141,38 @@ def _free(text: str, taken: set[str], between: str) -> str:
 
 
 def policies_for(
-    services: Sequence[Declared], held: Mapping[str, Mapping[str, int]], *, peer_id: str, check: Check
+    services: Sequence[Declared],
+    held: Mapping[str, Mapping[str, int]],
+    *,
+    peer_id: str,
+    check: Check,
+    ours: frozenset[str] = frozenset(),
 ) -> Policies:
-    """`held` tells how many pins of each name a service holds; those without a listing are not in it."""
+    """`held` tells how many pins of each name a service holds; those without a listing are not in it.
+
+    `ours` are services whose pin of MFS bears our mark: what Kubo did there is done by pinrec already.
+    """
     own = f"policy/{peer_id}/mfs"
     made = _Making(held)
     here = [s for s in services if s.name in held]
-    for pin_name in dict.fromkeys(s.kubo.pin_name for s in here if s.kubo.mfs_enabled):
-        users = [s for s in here if s.kubo.mfs_enabled and s.kubo.pin_name == pin_name]
-        made.off += [_off(s.kubo.name) for s in users]
+    followed = {s.name: s.kubo.pin_name for s in here if s.kubo.mfs_enabled}
+    followed |= {s.name: own for s in here if s.name in ours and s.name not in followed}
+    for pin_name in dict.fromkeys(followed.values()):
+        users = [s for s in here if followed.get(s.name) == pin_name]
+        made.off += [_off(s.kubo.name) for s in users if s.kubo.mfs_enabled]
         wrong = "" if pin_name == own else _unfit(pin_name, check)
         if wrong:
             for s in users:
-                made.tell(s, f"Kubo keeps MFS pinned here as {_quoted(pin_name)}, which no policy can: {wrong}.")
+                made.tell(
+                    s, f"Kubo keeps MFS pinned here as {_quoted(pin_name)}, which no policy can: {wrong}."
+                )
                 made.taken[s.name].add(pin_name)
             continue
         made.follow(pin_name, users, own=own)
     off = [s for s in here if own in held[s.name] and own not in made.taken[s.name]]
     for s in off:
         made.taken[s.name].add(own)
-        text = "Kubo's MFS policy is off here, and its last pin is still there."
+        text = "Kubo keeps MFS pinned here no more, and its last pin is still there."
         if _BUILT_IN in made.raws and "enabled" not in made.raws[_BUILT_IN]:
             made.tell(s, f"{text} With {_BUILT_IN} among its `policies` pinrec goes on with it.")
             continue
@@ -229,13 +257,12 @@ def _interval(kubo: KuboService) -> tuple[str, str]:
         return DEFAULT_INTERVAL, f"{odd}, which Kubo cannot read either: it pins nothing here."
     length = sum(float(number) * _GO_UNITS[unit] for number, unit in parts)
     written = f"{min(max(round(length * 1000), 1), 99_999_000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    assert seconds(written) > 0
     return written, f"{odd}."
 
 
 def _off(service: str) -> str:
     """The command that switches Kubo's policy off at a service."""
-    if "." in service or not service:
+    if "." in service or not service or not service.isprintable():
         # `ipfs config` takes its path apart at every dot (repo/common/common.go).
         return (
             f"# {_quoted(service)} cannot be named to `ipfs config`: `ipfs config show > c.json`, set its "
@@ -247,6 +274,3 @@ def _off(service: str) -> str:
 def _quoted(text: str) -> str:
     shown = "".join(c if c.isprintable() else "?" for c in text[:80])
     return f'"{shown}"'
-
-
-Say = Callable[[str], None]
