@@ -38,11 +38,17 @@ class _Arrivals:
 
 
 @contextmanager
-def loop(folder: Path, *, endpoint: str, near: str, node: str, size: int, more: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def loop(
+    folder: Path, *, endpoint: str, near: str, node: str, size: int, more: str = ""
+) -> Iterator[subprocess.Popen[bytes]]:
     pins = folder / "pins.txt"
     with pins.open("w") as file:
         file.writelines(f"{world.cid(n)} {world.name(n)}\n" for n in range(size))
-    big = f"  big: {{endpoint: {endpoint}, key: {{env: {world.KEY_VARIABLE}}}, preset: sandbox}}\n" if endpoint else ""
+    big = (
+        f"  big: {{endpoint: {endpoint}, key: {{env: {world.KEY_VARIABLE}}}, preset: sandbox}}\n"
+        if endpoint
+        else ""
+    )
     (folder / "pinrec.yaml").write_text(
         f"version: 1\nname: {world.OWNER}\nnode: {{api: {node}}}\nservices:\n{big}"
         f"  near: {{endpoint: {near}, key: {{env: {world.KEY_VARIABLE}}}, preset: sandbox, policies: [all-in-mfs]}}\n"

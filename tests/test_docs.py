@@ -404,6 +404,9 @@ SECTIONS = (
     ("services of a pin: replicas", ("definitions", "target")),
     ("adopt", ("definitions", "adopt", "items")),
     ("guards", ("properties", "guards")),
+    ("names", ("definitions", "names")),
+    ("loop", ("definitions", "loop")),
+    ("loop.webhook", ("definitions", "loop", "properties", "webhook")),
     ("loop.verify", ("definitions", "loop", "properties", "verify")),
     ("An included file", ("definitions", "included")),
 )

@@ -36,6 +36,7 @@ def run_loop(
     log_format: LogFormat,
 ) -> int:
     """Returns the exit code. Raises PinrecError."""
+    from reconciler.daemon.files import kept_of
     from reconciler.daemon.lease import Lease
 
     if options.file == "-" and not once:
@@ -43,9 +44,8 @@ def run_loop(
             "-f - cannot be read again when it changes", hint="name it with -f FILE, or give --once"
         )
     _import_first()
-    # In a list, so that whoever takes it out is the only one to hold it: it may be a hundred thousand objects.
-    manifests = [_load(options)]
-    lease = Lease(options.state_dir, manifests[0].owner)
+    kept = kept_of(_load(options), os.environ)
+    lease = Lease(options.state_dir, kept.head.owner)
 
     def override(settings: "Settings") -> "Settings":
         from msgspec.structs import replace
@@ -78,7 +78,7 @@ def run_loop(
                 state_dir=options.state_dir,
                 override=override,
             )
-            loop = Loop(manifests.pop(), given, doors)
+            loop = Loop(kept, given, doors)
             with interrupted.graceful():
                 if once:
                     return await loop.once()
@@ -99,8 +99,10 @@ def _import_first() -> None:
     import reconciler.engine.journal
     import reconciler.node.open
     import reconciler.services.client  # noqa: F401
+    from reconciler.daemon.schedule import Calendar
     from reconciler.manifest.schema import errors
 
+    Calendar().stop()
     # The validator and its schema are made by their first use.
     list(errors({"version": 1, "name": "none"}, main=True))
 

@@ -35,6 +35,7 @@ from typing import Literal, TypedDict
 from reconciler.core.explain import field_changes
 from reconciler.core.held import blocked_by, held_by, in_the_way
 from reconciler.core.listed import Index, age, ref, with_evidence
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, Listing, Owner, Remote
 from reconciler.core.ownership import meta_differs
@@ -190,7 +191,10 @@ class Differ:
 
     def _held(self, name: str, entry: Desired, foreign: list[Remote]) -> None:
         self.found.held += 1
-        self._act(held_by(self.service.name, name, entry, foreign[0]))
+        if (
+            self.service.name != LOCAL
+        ):  # what the user of a node has pinned there is no news, and may be all of it
+            self._act(held_by(self.service.name, name, entry, foreign[0]))
 
     def _in_place(self, name: str, entry: Desired, stand: Remote) -> None:
         if self.one and stand.name != name:

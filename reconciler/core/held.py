@@ -37,9 +37,7 @@ def blocked_by(service: str, name: str, entry: Desired, whose: Remote) -> Blocke
 def held_by(service: str, name: str, entry: Desired, theirs: Remote) -> Keep:
     """Noted: it counts as no copy of ours."""
     called = theirs.listed_name or "an unnamed pin"
-    if service == LOCAL:
-        detail = f"{called}, which is left as it is"
-    elif theirs.name == name:
+    if theirs.name == name:
         detail = f"{called}; to take it over: adopt: [{theirs.name}]"
     else:
         detail = (

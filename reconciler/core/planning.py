@@ -36,6 +36,7 @@ from reconciler.core.pruning import Leaving
 from reconciler.core.retention import retained
 from reconciler.core.service_diff import ServiceDiff, touched
 from reconciler.core.telling import tell
+from reconciler.core.unknowing import owns
 from reconciler.core.verified import Doubts
 
 _ORDER: dict[type, int] = {Add: 0, Replace: 1, Retry: 2, Delete: 3, Blocked: 4, Keep: 5}
@@ -357,6 +358,8 @@ def _steps(
     elif name in planned.desire.expired[listing.service]:
         gone = planned.desire.expired[listing.service][name]
         steps.append(f"no longer desired: {gone.origin} expired on {gone.spec.expires}")
+    elif own := [u for u in planned.desire.unknown if u.service in ("", listing.service) and owns(u)(name)]:
+        steps += [f"not known whether it is desired: {u.source}: {u.why}" for u in own]
     else:
         steps.append(f"not desired: no entry of {planned.manifest.path} wants it on {listing.service}")
     if diff is None:

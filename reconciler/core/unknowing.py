@@ -10,7 +10,7 @@ from reconciler.core.service_diff import ServiceDiff
 
 def could_own(unknown: Unknown) -> Callable[[Change], bool]:
     """Whether a change would delete or replace what `unknown` could own."""
-    own = _names(unknown)
+    own = owns(unknown)
 
     def concerned(action: Change) -> bool:
         if isinstance(action, Replace):
@@ -22,7 +22,7 @@ def could_own(unknown: Unknown) -> Callable[[Change], bool]:
 
 def without_knowing(actions: Sequence[Action], unknown: Unknown) -> tuple[list[Action], int]:
     """What looks unwanted only because nobody knows what is wanted, kept; and how much that is."""
-    own = _names(unknown)
+    own = owns(unknown)
     result: list[Action] = []
     kept = 0
     for action in actions:
@@ -55,6 +55,7 @@ def findings_of(unknowns: Iterable[Unknown], diffs: Mapping[str, ServiceDiff]) -
     ]
 
 
-def _names(unknown: Unknown) -> Callable[[str], bool]:
+def owns(unknown: Unknown) -> Callable[[str], bool]:
+    """Whether a name could be one that `unknown` is about."""
     names, globs = frozenset(unknown.names), Globs(unknown.patterns)
     return lambda name: name in names or globs.match(name) is not None

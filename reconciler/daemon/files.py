@@ -38,19 +38,24 @@ class Kept:
         return self.packed.head
 
 
+def kept_of(manifest: Manifest, environ: Mapping[str, str]) -> Kept:
+    """Raises ManifestError if a CID from outside is not to be had."""
+    return Kept(manifest, resolve_cids(manifest, environ))
+
+
 class Files:
     """Reads the manifest and notices when it changes. `load` reads it and raises PinrecError."""
 
     def __init__(
         self,
         load: Callable[[], Manifest],
+        kept: Kept,
         *,
-        path: str,
         environ: Mapping[str, str],
         monotonic: Callable[[], float],
     ) -> None:
         self._load = load
-        self._path = path
+        self._path = kept.head.path
         self._environ = environ
         self._monotonic = monotonic
         self._seen: dict[str, _Look] = {}
@@ -59,12 +64,7 @@ class Files:
         self.altered: frozenset[str] = frozenset()
         #: Why what is there now is not in force, or None.
         self.invalid: PinrecError | None = None
-
-    def first(self, manifest: Manifest) -> Kept:
-        """The manifest that the loop begins with. Raises ManifestError if a CID from outside is not to be had."""
-        kept = Kept(manifest, resolve_cids(manifest, self._environ))
         self._look(kept.watched)
-        return kept
 
     def changed(self) -> bool:
         """Whether a file that is watched is another than it was. Some microseconds for each file."""
@@ -98,8 +98,7 @@ class Files:
         return new
 
     def _whole(self) -> Kept:
-        manifest = self._load()
-        return Kept(manifest, resolve_cids(manifest, self._environ))
+        return kept_of(self._load(), self._environ)
 
     def _look(self, paths: Iterable[str]) -> None:
         self._seen = {path: _look(path) for path in dict.fromkeys((str(Path(self._path).absolute()), *paths))}

@@ -59,19 +59,18 @@ class Doors:
 
 
 class Loop:
-    """One run of the loop. `given.stop` ends it. Raises ManifestError if a CID from outside is not to be had."""
+    """One run of the loop, that begins with `kept`. `given.stop` ends it."""
 
-    def __init__(self, manifest: Manifest, given: Given, doors: Doors) -> None:
+    def __init__(self, kept: Kept, given: Given, doors: Doors) -> None:
         self._given = given
         self._doors = doors
         self._log = given.log
-        self._files = Files(doors.load, path=manifest.path, environ=given.environ, monotonic=given.monotonic)
-        kept = self._files.first(manifest)
+        self._files = Files(doors.load, kept, environ=given.environ, monotonic=given.monotonic)
         self._shared = Shared(given, kept, doors.override(kept.head.loop))
         self._crew = Crew(self._shared, doors.open_services)
         self._node = NodeSide(self._shared, doors.open_node, self._root_changed)
         self._verifying = Verifying(self._shared)
-        self._states = StateFiles(doors.state_dir, manifest.owner)
+        self._states = StateFiles(doors.state_dir, kept.head.owner)
         self._schedule = doors.schedule()
         self._telling: asyncio.Task[None] | None = None
         self._since = given.now()

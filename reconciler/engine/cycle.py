@@ -163,7 +163,8 @@ def _no_longer_declared(manifest: Manifest, ctx: Context) -> tuple[str, ...]:
         return ()
     known = ctx.journal.services_known(manifest.owner)
     return tuple(
-        f"{service} is no longer in {manifest.path}; it still held {seen.pins} pins of ours on {seen.at:%Y-%m-%d}, "
+        f"{service} is no longer in {manifest.path}; on {seen.at:%Y-%m-%d} it still held "
+        f"{seen.pins} pin{'s' * (seen.pins != 1)} of ours, "
         "which nothing keeps or deletes now"
         for service, seen in sorted(known.items())
         if service not in manifest.services

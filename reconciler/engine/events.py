@@ -130,7 +130,9 @@ class Failed(_Event, frozen=True, kw_only=True, tag="error"):
     exit_code: int
 
 
-Event = Version | Listing | Planned | Applying | Accepted | Waiting | Fetching | Done | Note | Reported | Failed
+Event = (
+    Version | Listing | Planned | Applying | Accepted | Waiting | Fetching | Done | Note | Reported | Failed
+)
 
 
 class Events:

@@ -33,9 +33,7 @@ def with_node(
     return {**services, LOCAL: LocalPins(node, stop=stop, patience=patience, listener=tell)}
 
 
-def unless_idle(
-    manifest: Manifest, desire: Desire, snapshot: Snapshot
-) -> tuple[Manifest, Desire, Snapshot]:
+def unless_idle(manifest: Manifest, desire: Desire, snapshot: Snapshot) -> tuple[Manifest, Desire, Snapshot]:
     """Without the node, where nothing is wanted of it and nothing of ours is seen there."""
     listing = snapshot.listings.get(LOCAL)
     if listing is None or desire.by_service[LOCAL] or any(p.mine for p in listing.remotes):

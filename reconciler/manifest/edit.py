@@ -336,7 +336,9 @@ def _place(entry: Entry) -> str:
 def _how(ref: CidRef) -> str:
     if ref.kind == "path":
         return "`pinrec apply` follows it"
-    how = f"export {ref.value}=…" if ref.kind == "env" else f"write the CID into {os.path.normpath(ref.value)}"
+    how = (
+        f"export {ref.value}=…" if ref.kind == "env" else f"write the CID into {os.path.normpath(ref.value)}"
+    )
     return f"{how}, then `pinrec apply`"
 
 

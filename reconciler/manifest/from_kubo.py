@@ -10,7 +10,6 @@
 """
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -19,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.core.endpoint import EndpointError, host_of, needs_insecure, normalise
+from reconciler.core.kubo_config import switch_off
 from reconciler.core.local import LOCAL
 from reconciler.core.presets import PRESETS
 from reconciler.core.question import KuboService, KuboServices
@@ -159,7 +159,7 @@ def policies_for(
     followed |= {s.name: own for s in here if s.name in ours and s.name not in followed}
     for pin_name in dict.fromkeys(followed.values()):
         users = [s for s in here if followed.get(s.name) == pin_name]
-        made.off += [_off(s.kubo.name) for s in users if s.kubo.mfs_enabled]
+        made.off += [switch_off(s.kubo.name) for s in users if s.kubo.mfs_enabled]
         wrong = "" if pin_name == own else _unfit(pin_name, check)
         if wrong:
             for s in users:
@@ -258,17 +258,6 @@ def _interval(kubo: KuboService) -> tuple[str, str]:
     length = sum(float(number) * _GO_UNITS[unit] for number, unit in parts)
     written = f"{min(max(round(length * 1000), 1), 99_999_000) / 1000:.3f}".rstrip("0").rstrip(".") + "s"
     return written, f"{odd}."
-
-
-def _off(service: str) -> str:
-    """The command that switches Kubo's policy off at a service."""
-    if "." in service or not service or not service.isprintable():
-        # `ipfs config` takes its path apart at every dot (repo/common/common.go).
-        return (
-            f"# {_quoted(service)} cannot be named to `ipfs config`: `ipfs config show > c.json`, set its "
-            "Policies.MFS.Enable to false, `ipfs config replace c.json`"
-        )
-    return f"ipfs config --json {shlex.quote(f'Pinning.RemoteServices.{service}.Policies.MFS.Enable')} false"
 
 
 def _quoted(text: str) -> str:

@@ -200,9 +200,7 @@ def _no_such(use: Use, known: list[str], problems: Problems) -> None:
 
 
 def _policy(name: str, raw: Raw, at: Declared, problems: Problems) -> Policy | None:
-    policy = replace(
-        _built(name, raw), file=at.document.file, line=at.line, base=at.document.base
-    )
+    policy = replace(_built(name, raw), file=at.document.file, line=at.line, base=at.document.base)
     if policy.settle > MAX_SETTLE:
         problems.at(
             at.document,
@@ -226,7 +224,9 @@ def _built(name: str, raw: Raw) -> Policy:
     default = Policy(name=name, kind=kind)
     # Names of policies hold no slash, so that no two of these are alike.
     named = str(whole[branch.pin_name_from]).removeprefix("/ipns/") if branch.pin_name_from else ""
-    pin_name = named or branch.pin_name or (f"policy/{{peer_id}}/{kind}/{name}" if branch.needs_node else name)
+    pin_name = (
+        named or branch.pin_name or (f"policy/{{peer_id}}/{kind}/{name}" if branch.needs_node else name)
+    )
     return Policy(
         name=name,
         kind=kind,

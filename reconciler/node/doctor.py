@@ -14,6 +14,7 @@ from reconciler import __version__
 from reconciler.core import addresses
 from reconciler.core.endpoint import EndpointError, host_of, normalise
 from reconciler.core.errors import NodeError
+from reconciler.core.kubo_config import switch_off
 from reconciler.core.manifest import Service
 from reconciler.core.multiaddr import parse as parse_multiaddr
 from reconciler.core.question import Identity, KuboService
@@ -231,7 +232,7 @@ class _Doctor:
                 self._find("policy", "note", text)
                 continue
             text = f"Kubo itself pins MFS at {service.name}, which is {name} here: two cannot keep one pin"
-            hint, command = switch_off(service.name)
+            hint, command = _off(service.name)
             self._find("policy", "problem", text, hint=hint, command=command)
         if not enabled:
             self._find("policy", "ok", "Kubo's own MFS policy is off everywhere")
@@ -251,16 +252,12 @@ class _Doctor:
             self._find("gc", "ok", f"{text}; at {gc.watermark} % garbage is collected, {unseen}")
 
 
-def switch_off(name: str) -> tuple[str, str]:
-    """What to tell, and the exact command, to end Kubo's own MFS policy for its service `name`."""
-    key = f"Pinning.RemoteServices.{name}.Policies.MFS.Enable"
-    if "." in name or not name:
-        # Kubo splits the key at its dots, whatever stands between them (kubo, repo/common/common.go).
-        return (
-            f"`ipfs config` cannot name it: set {key} to false in the file $IPFS_PATH/config, and restart",
-            "",
-        )
-    return "switch it off; pinrec goes on under the same name", f"ipfs config --json {shlex.quote(key)} false"
+def _off(name: str) -> tuple[str, str]:
+    """What to tell, and the exact command if there is one, to end Kubo's own MFS policy for its service `name`."""
+    command = switch_off(name)
+    if command.startswith("#"):
+        return command.removeprefix("# "), ""
+    return "switch it off; pinrec goes on under the same name", command
 
 
 def _endpoint(service: KuboService) -> str:

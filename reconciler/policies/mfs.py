@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from reconciler.core.endpoint import EndpointError, normalise
 from reconciler.core.globs import escape
+from reconciler.core.kubo_config import switch_off
 from reconciler.core.model import Unknown
 from reconciler.core.policy import Policy
 from reconciler.core.question import (
@@ -71,8 +72,7 @@ def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted
                 f"Kubo's own MFS policy pins under {name} there too, as {theirs.name}",
                 names,
                 service=service,
-                hint="switch it off: ipfs config --json "
-                f"Pinning.RemoteServices.{theirs.name}.Policies.MFS.Enable false",
+                hint=f"switch it off: {switch_off(theirs.name)}",
             )
             for service, theirs in fighting.items()
         ),

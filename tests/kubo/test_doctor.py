@@ -11,9 +11,10 @@ import pytest
 from reconciler.cli.main import run as pinrec
 from reconciler.cli.render.node_doctor import examination as render
 from reconciler.core.errors import NodeError
+from reconciler.core.kubo_config import switch_off
 from reconciler.core.manifest import SecretRef, Service
 from reconciler.core.profile import Profile
-from reconciler.node.doctor import examine, switch_off
+from reconciler.node.doctor import examine
 from reconciler.node.findings import NodeExamination, NodeFinding
 from reconciler.node.lazy import Walker
 
@@ -165,12 +166,11 @@ def test_kubos_own_policy_at_a_service_of_ours(world: World) -> None:
 
 
 def test_the_command_that_switches_it_off() -> None:
-    assert switch_off("my pins")[1] == (
+    assert switch_off("my pins") == (
         "ipfs config --json 'Pinning.RemoteServices.my pins.Policies.MFS.Enable' false"
     )
-    hint, command = switch_off("dot.ted")
-    assert command == ""
-    assert "$IPFS_PATH/config" in hint
+    assert switch_off("dot.ted").startswith("# ")
+    assert "ipfs config replace" in switch_off("dot.ted")
 
 
 def test_garbage_collection(world: World) -> None:

@@ -303,7 +303,10 @@ class History:
         assert plan.changes == () or self.exit_code != EXIT_OK, (
             f"{self.where}: it says that all is done: {plan}"
         )
-        refused = plan.exit_code() != EXIT_OK or not all(s.complete for s in plan.services)
+        # What is left to do for ever makes every apply say so: a duplicate may rest on a pin that never comes.
+        refused = (
+            plan.exit_code() != EXIT_OK or bool(plan.changes) or not all(s.complete for s in plan.services)
+        )
         for place in self.places:
             wanted = {n: d.cid.text for n, d in planned.desire.by_service[place.name].items()}
             excused = {

@@ -20,6 +20,7 @@ from reconciler.core.model import PinBody, PinRequest, PinStatus
 from reconciler.core.policy import Policy, PolicyUse
 from reconciler.core.profile import PROFILES
 from reconciler.core.question import Identity, KuboServices, Stat
+from reconciler.daemon.files import kept_of
 from reconciler.daemon.log import Line, Log
 from reconciler.daemon.loop import Doors, Loop
 from reconciler.daemon.shared import Given
@@ -380,7 +381,7 @@ class Stage:
             now=self.now,
         )
         return Loop(
-            self.manifest,
+            kept_of(self.manifest, {}),
             given,
             Doors(
                 load=self.load,

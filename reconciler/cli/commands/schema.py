@@ -20,7 +20,7 @@ Examples:
 @common
 @pass_options
 def command(_options: Options, what: str) -> int:
-    """Print a JSON Schema (draft-07): of the manifest, a plan, a report, a finding of doctor or verify, or of --events."""
+    """Print a JSON Schema (draft-07): of the manifest, a plan, a report, a profile, a verification or an event."""
     from reconciler.cli.output import emit
     from reconciler.manifest import schema_file, schema_text
 

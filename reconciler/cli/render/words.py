@@ -9,6 +9,7 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.core.local import LOCAL
 from reconciler.core.plan import (
     Action,
     Add,
@@ -188,7 +189,7 @@ def count(actions: Iterable[Action], services: Sequence[ServicePlan]) -> Counts:
         retry=seen["retry"],
         cleanup=seen["cleanup"],
         blocked=seen["blocked"],
-        held=sum(s.held for s in services),
+        held=sum(s.held for s in services if s.service != LOCAL),
         waiting=sum(s.waiting for s in services),
         drift=drift,
         unchanged=sum(s.unchanged for s in services),
