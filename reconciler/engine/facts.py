@@ -29,6 +29,7 @@ from reconciler.core.wanting import Wanted
 from reconciler.engine.context import Context
 from reconciler.engine.folders import folder, place_of
 from reconciler.engine.paths import follow
+from reconciler.manifest.durations import seconds
 from reconciler.node.protocol import Node
 from reconciler.policies import KINDS
 
@@ -46,9 +47,21 @@ async def gather(manifest: Manifest, ctx: Context) -> Facts:
     paths = {q for q in asked if isinstance(q, Resolve)}
     local = {q for q in asked if isinstance(q, FolderOf)}
     followed, read, answered = await asyncio.gather(
-        follow(paths, manifest, ctx), _read(local, ctx), _of_node(asked - paths - local, manifest, ctx)
+        follow(paths, manifest, ctx, within=_good_for(manifest)),
+        _read(local, ctx),
+        _of_node(asked - paths - local, manifest, ctx),
     )
     return Facts({**answered, **followed, **read})
+
+
+def _good_for(manifest: Manifest) -> dict[Question, float]:
+    """Seconds for which what a name led to need not be asked again: the `interval` of its policy."""
+    return {
+        q: seconds(interval)
+        for p in manifest.policies.values()
+        if isinstance(interval := p.settings.get("interval"), str)
+        for q in KINDS[p.kind].questions(p)
+    }
 
 
 async def _read(asked: Set[FolderOf], ctx: Context) -> dict[Question, Answer]:

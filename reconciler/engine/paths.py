@@ -10,6 +10,7 @@ from reconciler.core.errors import NodeError
 from reconciler.core.manifest import CidRef, Manifest
 from reconciler.core.question import Answer, Facts, NotKnown, Question, Resolve, Resolved
 from reconciler.engine.context import Context
+from reconciler.names.memory import RESTLESS
 from reconciler.node.protocol import Node
 
 #: Seconds for a path: finding a record in the DHT takes its time.
@@ -41,9 +42,39 @@ async def lead(manifest: Manifest, ctx: Context, *, resolved: Mapping[str, str],
     return Led(cids=cids, nowhere=nowhere)
 
 
-async def follow(questions: Collection[Question], manifest: Manifest, ctx: Context) -> dict[Question, Answer]:
-    """Those of the questions that ask for a path, answered, each on its own."""
-    paths = [q for q in questions if isinstance(q, Resolve)]
+async def follow(
+    questions: Collection[Question],
+    manifest: Manifest,
+    ctx: Context,
+    *,
+    within: Mapping[Question, float] | None = None,
+) -> dict[Question, Answer]:
+    """Those of the questions that ask for a path, answered, each on its own.
+
+    `within`: seconds for which an answer that is remembered is good enough.
+    """
+    now = ctx.monotonic()
+    known: dict[Question, Answer] = {}
+    paths = []
+    for question in questions:
+        if isinstance(question, Resolve):
+            old = ctx.names.answer(question, within=(within or {}).get(question, 0.0), now=now)
+            if old is None:
+                paths.append(question)
+            else:
+                known[question] = old
+    for question, answer in (await _followed(paths, manifest, ctx)).items():
+        known[question] = answer
+        if isinstance(answer, Resolved):
+            moves = ctx.names.answered(question, answer, now=now)
+            if moves and moves % RESTLESS == 0:
+                ctx.progress.note("", f"{question.path} led elsewhere at each of the last {moves} looks")
+    return known
+
+
+async def _followed(
+    paths: Collection[Resolve], manifest: Manifest, ctx: Context
+) -> dict[Resolve, Resolved | NotKnown]:
     if not paths:
         return {}
     if ctx.node is not None:

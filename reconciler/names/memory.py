@@ -6,6 +6,10 @@ one is not led back by it, as no node of the network would be, until the newer o
 
 from reconciler.core.ipns import IpnsName
 from reconciler.core.ipns_record import Record, best
+from reconciler.core.question import Resolve, Resolved
+
+#: A name that led elsewhere at so many looks in a row changes more often than it is asked.
+RESTLESS = 5
 
 
 class Memory:
@@ -13,6 +17,21 @@ class Memory:
 
     def __init__(self) -> None:
         self._records: dict[IpnsName, Record] = {}
+        self._answers: dict[Resolve, tuple[float, Resolved]] = {}
+        self._moves: dict[Resolve, int] = {}
+
+    def answer(self, question: Resolve, *, within: float, now: float) -> Resolved | None:
+        """The last answer, if it is no older than `within` seconds at `now` (of a clock that only goes on)."""
+        at, answer = self._answers.get(question, (0.0, None))
+        return answer if answer is not None and now - at < within else None
+
+    def answered(self, question: Resolve, answer: Resolved, *, now: float) -> int:
+        """Keeps an answer. How many times in a row it has been another than the one before."""
+        before = self._answers.get(question)
+        self._answers[question] = (now, answer)
+        moved = before is not None and before[1].cid != answer.cid
+        self._moves[question] = self._moves.get(question, 0) + 1 if moved else 0
+        return self._moves[question]
 
     def best(self, name: IpnsName, found: list[Record], now: int) -> Record | None:
         """The record to go by at `now` (ns since 1970): the best of those found and the one remembered that have not
