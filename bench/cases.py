@@ -13,7 +13,7 @@ from statistics import median
 import kubo
 import world
 from folder import write as write_folder
-from measure import HERE, Line, Sample, interleaved, key, pinrec, process, server, task
+from measure import HERE, Line, Sample, interleaved, key, pinrec, process, server, task, watched
 
 FULL = 100_000
 LATENCY = 0.05
@@ -273,6 +273,31 @@ def _python() -> tuple[str, ...]:
     return (sys.executable,)
 
 
+def loop(size: int, repeat: int, _folder: Path) -> Iterator[Line]:
+    """A running `pinrec run`: how soon a change of MFS arrives, and what it takes to wait for one."""
+    with server("--pins", size, "--ours", size) as endpoint:
+        waited = watched("idle", endpoint, size, 60)
+        told = watched("change", endpoint, size, 4 * repeat)
+    yield Line(
+        group="loop", name="change of MFS to request, p50 / a second", ours=told["p50"], reference=1.0, unit="s",
+        ratio=told["p50"], target="<= 1x", repeats=4 * repeat, note=f"the slowest {told['most']:.2f} s",
+    )  # fmt: skip
+    yield Line(
+        group="loop", name=f"idle with {size:,} pins and MFS watched / 0.5 % of a core", ours=waited["share"],
+        reference=0.005, unit="s", ratio=waited["share"] / 0.005, target="<= 1x", note=f"{waited['share']:.2%}",
+    )  # fmt: skip
+    yield Line(
+        group="loop", name=f"idle with {size:,} pins, resident", ours=waited["rss"], reference=0.0, unit="MB",
+        target="<= 100 MB",
+    )  # fmt: skip
+    rounds = max(10, size // 100)
+    grown = watched("ticks", rounds)
+    yield Line(
+        group="loop", name=f"growth in {rounds:,} ticks of 100 ms", ours=max(0.0, grown["growth"]), reference=0.0,
+        unit="MB", target="<= 1 MB", note=f"{grown['rss']:.0f} MB then",
+    )  # fmt: skip
+
+
 GROUPS: dict[str, Group] = {
     "load": load,
     "validate": validate,
@@ -281,6 +306,7 @@ GROUPS: dict[str, Group] = {
     "apply": apply,
     "pressure": pressure,
     "memory": memory,
+    "loop": loop,
     "startup": startup,
     "unixfs": unixfs,
     "import": imports,

@@ -13,8 +13,8 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -103,46 +103,55 @@ def _world() -> Iterator[tuple[object, object, _Arrivals]]:
 
 
 def idle(endpoint: str, size: str, seconds: str) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder, _world() as (node, near, _):
-        with loop(Path(folder), endpoint=endpoint, near=near.url, node=node.api, size=int(size)) as process:
-            time.sleep(3)
-            before, _rss = _used(process.pid)
-            time.sleep(float(seconds))
-            after, rss = _used(process.pid)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _world() as (node, near, _),
+        loop(Path(folder), endpoint=endpoint, near=near.url, node=node.api, size=int(size)) as process,
+    ):
+        time.sleep(3)
+        before, _rss = _used(process.pid)
+        time.sleep(float(seconds))
+        after, rss = _used(process.pid)
     return {"share": (after - before) / float(seconds), "rss": rss}
 
 
 def change(endpoint: str, size: str, times: str) -> dict[str, float]:
     took = []
-    with tempfile.TemporaryDirectory() as folder, _world() as (node, near, arrivals):
-        with loop(Path(folder), endpoint=endpoint, near=near.url, node=node.api, size=int(size)):
-            for number in range(int(times)):
-                # At any moment between two looks.
-                time.sleep(2 + 0.37 * (number % 7))
-                arrivals.posts.clear()
-                began = time.monotonic()
-                node.write("/first", b"%d" % (number + 1))
-                while not arrivals.posts:
-                    assert time.monotonic() - began < 60, "no request came"
-                    time.sleep(0.005)
-                took.append(arrivals.posts[0] - began)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _world() as (node, near, arrivals),
+        loop(Path(folder), endpoint=endpoint, near=near.url, node=node.api, size=int(size)),
+    ):
+        for number in range(int(times)):
+            # At any moment between two looks.
+            time.sleep(2 + 0.37 * (number % 7))
+            arrivals.posts.clear()
+            began = time.monotonic()
+            node.write("/first", b"%d" % (number + 1))
+            while not arrivals.posts:
+                assert time.monotonic() - began < 60, "no request came"
+                time.sleep(0.005)
+            took.append(arrivals.posts[0] - began)
     return {"p50": median(took), "most": max(took)}
 
 
 def ticks(times: str) -> dict[str, float]:
     rounds = int(times)
     more = "loop: {interval: 100ms, incremental: 100ms, jitter: 0}\n"
-    with tempfile.TemporaryDirectory() as folder, _world() as (node, near, _):
-        with loop(Path(folder), endpoint="", near=near.url, node=node.api, size=50, more=more) as process:
-            time.sleep(rounds / 5 * 0.1)
-            _, before = _used(process.pid)
-            stop = threading.Event()
-            changes = threading.Thread(target=_restless, args=(node, stop), daemon=True)
-            changes.start()
-            time.sleep(rounds * 0.1)
-            stop.set()
-            changes.join()
-            _, after = _used(process.pid)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _world() as (node, near, _),
+        loop(Path(folder), endpoint="", near=near.url, node=node.api, size=50, more=more) as process,
+    ):
+        time.sleep(rounds / 5 * 0.1)
+        _, before = _used(process.pid)
+        stop = threading.Event()
+        changes = threading.Thread(target=_restless, args=(node, stop), daemon=True)
+        changes.start()
+        time.sleep(rounds * 0.1)
+        stop.set()
+        changes.join()
+        _, after = _used(process.pid)
     return {"growth": after - before, "rss": after}
 
 

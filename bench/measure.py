@@ -75,6 +75,11 @@ def task(module: str, *arguments: object) -> Sample:
     return Sample(**_run([sys.executable, str(HERE / f"{module}.py"), *map(str, arguments)], None))
 
 
+def watched(*arguments: object) -> dict[str, float]:
+    """A task of `looping`, which watches a `pinrec run` from outside."""
+    return _run([sys.executable, str(HERE / "looping.py"), *map(str, arguments)], None)
+
+
 def _run(command: list[str], environ: dict[str, str] | None) -> dict[str, float]:
     done = subprocess.run(
         command, env={**os.environ, **(environ or {})}, capture_output=True, text=True, check=False

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from reconciler.node.protocol import Node
     from reconciler.services.protocol import PinningService
 
+#: Pins above which memory that is free should be given back, though it takes a plan a little longer.
+LARGE = 20_000
+
 
 def run_loop(
     options: Options,
@@ -45,6 +48,8 @@ def run_loop(
         )
     _import_first()
     kept = kept_of(_load(options), os.environ)
+    if kept.packed.count > LARGE and not once:
+        _begin_anew_with_another_allocator()
     lease = Lease(options.state_dir, kept.head.owner)
 
     def override(settings: "Settings") -> "Settings":
@@ -88,6 +93,16 @@ def run_loop(
 
     with lease.hold():
         return worst_exit(interrupt.run(main))
+
+
+def _begin_anew_with_another_allocator() -> None:
+    """Python's own allocator gives memory back by the megabyte, and only where all of it is free: after a plan of
+    100,000 pins 108 MB stay, with that of the C library 74 MB (measured, CPython 3.11 on Linux). It can only be
+    chosen before Python starts. The process stays the same one, and nothing has been begun yet."""
+    if "PYTHONMALLOC" in os.environ or not sys.platform.startswith("linux"):
+        return
+    # What it was started as, by itself.
+    os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONMALLOC": "malloc"})  # noqa: S606
 
 
 def _import_first() -> None:
