@@ -19,7 +19,8 @@ from reconciler.sandbox import Sandbox
 from reconciler.sandbox.node import SandboxNode
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-NAMES = sorted(p.name for p in EXAMPLES.iterdir() if p.is_dir())
+#: Those with a manifest; how a loop is started (cron, systemd) is tested with the loop.
+NAMES = sorted(p.parent.name for p in EXAMPLES.glob("*/pinrec.yaml"))
 FIRST = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
 SECOND = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
 

@@ -102,7 +102,7 @@ def _begin_anew_with_another_allocator() -> None:
     if "PYTHONMALLOC" in os.environ or not sys.platform.startswith("linux"):
         return
     # What it was started as, by itself.
-    os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONMALLOC": "malloc"})  # noqa: S606
+    os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONMALLOC": "malloc"})  # noqa: S606  # no shell is meant
 
 
 def _import_first() -> None:
@@ -113,7 +113,7 @@ def _import_first() -> None:
     import reconciler.daemon.loop
     import reconciler.engine.journal
     import reconciler.node.open
-    import reconciler.services.client  # noqa: F401
+    import reconciler.services.client  # noqa: F401  # imported to be there
     from reconciler.daemon.schedule import Calendar
     from reconciler.manifest.schema import errors
 

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from reconciler.cli.main import cli, load_command
@@ -33,17 +32,11 @@ def test_the_unit_says_what_the_program_does() -> None:
     assert unit["Service"]["RestartPreventExitStatus"] == "6 64"
     assert unit["Service"]["Environment"] == "PINREC_STATE_DIR=/var/lib/pinrec"
     assert unit["Service"]["StateDirectory"] == "pinrec"
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="not run here: no systemd-analyze")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / "pinrec.service"
-    shutil.copy(UNIT, copy)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False
-    )
-    complaints = [line for line in done.stderr.splitlines() if "pinrec.service" in line]
-    assert complaints == []
+    if shutil.which("systemd-analyze") is not None:  # where there is one, it has a say, too
+        done = subprocess.run(
+            ["systemd-analyze", "verify", str(UNIT)], capture_output=True, text=True, check=False
+        )
+        assert [line for line in done.stderr.splitlines() if "pinrec.service" in line] == []
 
 
 def test_the_cron_table_holds_a_time_and_our_command() -> None:
