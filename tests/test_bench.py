@@ -31,12 +31,14 @@ def test_every_group_runs_and_tells_its_figures() -> None:
         "apply",
         "pressure",
         "memory",
+        "loop",
         "startup",
         "unixfs",
         *(["import"] if shutil.which("ipfs") else []),
     ]
     for line in told["lines"]:
-        assert line["ours"] > 0, line
+        # Of a loop that does not grow there is nothing to tell.
+        assert line["ours"] > 0 or "growth" in line["name"], line
         assert (line["ok"] is None) == (line["target"] == ""), line
 
 

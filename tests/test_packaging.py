@@ -115,7 +115,7 @@ def test_published_schemas_are_draft_07(name: str) -> None:
 
 
 def test_all_schemas_are_there() -> None:
-    names = ("doctor", "events", "manifest", "plan", "report")
+    names = ("doctor", "events", "manifest", "plan", "report", "verify")
     assert [f"{name}.schema.json" for name in names] == SCHEMAS
 
 

@@ -70,8 +70,8 @@ def test_remote_pins_and_those_held_locally(home: Home, how: str, monkeypatch: p
     assert ("MINE_KEY  Pinning.RemoteServices.mine.API.Key" in said) == (how == "kubo")
     assert ("Listed through Kubo, and the service counts as many: 4." in text) == (how == "kubo")
     through("service", monkeypatch)
-    # What the user has pinned at the node is held there, not ours.
-    home.nothing_to_do("No changes to make (4 unchanged, 1 held).\n")
+    # What the user has pinned at the node is held there, not ours, and is no news.
+    home.nothing_to_do("No changes. The services hold what the manifest says.\n")
 
 
 @both
@@ -301,7 +301,7 @@ def test_a_policy_for_local_pins_is_offered(home: Home, key: None) -> None:
     text, _ = home.imported("--local-pins")
     assert '# policies:\n#   keep: {kind: local-pins, match: "*"}\n' in text
     assert "that have a name (2 now)" in text
-    home.nothing_to_do("No changes to make (2 unchanged, 1 held).\n")
+    home.nothing_to_do("No changes. The services hold what the manifest says.\n")
     text = text.replace("# policies:\n#  ", "policies:\n ").replace(
         "MINE_KEY}}", "MINE_KEY}, policies: [keep]}"
     )
