@@ -5,7 +5,7 @@ current one is whichever holds the current root, so that nothing is ever renamed
 found again. What is beyond the number or the age goes last: only in favour of a newer root that is pinned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
@@ -33,12 +33,12 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     keeping = {name: d for name, d in wanted.items() if d.spec.retain is not None}
     if not keeping:
         return Retained(wanted=wanted, rotated={})
-    families = _families(keeping, listing)
+    kin = families(keeping, listing.remotes)
     result = {name: d for name, d in wanted.items() if name not in keeping}
     rotated: dict[str, Remote | None] = {}
     rotating: dict[str, tuple[Remote, ...]] = {}
     for name, d in keeping.items():
-        stays, goes, follow = _resolved(name, d, families[name], now)
+        stays, goes, follow = _resolved(name, d, kin[name], now)
         result.update(stays)
         rotated.update(goes)
         rotating.update(follow)
@@ -64,16 +64,19 @@ def stamp_of(pin_name: str, name: str) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _families(keeping: Mapping[str, Desired], listing: Listing) -> dict[str, dict[str, list[Remote]]]:
-    """Our pins of each retention by the name they bear."""
-    families: dict[str, dict[str, list[Remote]]] = {name: {} for name in keeping}
-    for pin in listing.remotes:
-        if not pin.mine:
-            continue
-        plain = pin.name if pin.name in keeping else pin.name.rpartition("@")[0]
-        if plain in keeping and stamp_of(plain, pin.name) is not None:
-            families[plain].setdefault(pin.name, []).append(pin)
-    return families
+def plain_of(name: str, among: Container[str]) -> str | None:
+    """Which of the pin names `name` is, or is a kept root of."""
+    plain = name if name in among else name.rpartition("@")[0]
+    return plain if plain in among and stamp_of(plain, name) is not None else None
+
+
+def families(names: Collection[str], remotes: Iterable[Remote]) -> dict[str, dict[str, list[Remote]]]:
+    """Our pins of each pin name by the name they bear, kept roots among them."""
+    found: dict[str, dict[str, list[Remote]]] = {name: {} for name in names}
+    for pin in remotes:
+        if pin.mine and (plain := plain_of(pin.name, found)) is not None:
+            found[plain].setdefault(pin.name, []).append(pin)
+    return found
 
 
 def _resolved(

@@ -12,7 +12,7 @@ The size that is pinned is `meta.pinrec.size`, else what the node knows of the o
 emptiness and the node are compared.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from msgspec import Struct
 
@@ -24,7 +24,7 @@ from reconciler.core.model import META_SIZE, META_SOURCE, PINNED, Owner, Remote
 from reconciler.core.ownership import marked_by, marked_node
 from reconciler.core.plan import Change, Delete, Replace
 from reconciler.core.policy import Policy
-from reconciler.core.retention import stamp_of
+from reconciler.core.retention import families, plain_of
 from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.wanting import Want
 
@@ -48,13 +48,26 @@ def shrunk(
     marked = diff.service.profile.meta == "kept" or diff.listing.mark_seen
     for source in manifest.sources:
         yield from _list_file(source, diff, marked=marked)
-    for name, wants in desire.wants.items():
-        policy = manifest.policies[name]
-        if diff.service.name not in policy.uses and not (policy.local and diff.service.name == LOCAL):
-            continue
-        yield from _fewer(policy, wants, diff, marked=marked)
+    here = diff.service.name
+    used = [
+        (policy, wants)
+        for name, wants in desire.wants.items()
+        if here in (policy := manifest.policies[name]).uses or (policy.local and here == LOCAL)
+    ]
+    if not used:
+        return
+    # One pass for all of them: a policy may want thousands of names.
+    kin = families({w.name for _, wants in used for w in wants}, diff.listing.remotes)
+    names = {plain: {plain, *there} for plain, there in kin.items()}
+    for name in diff.wanted:
+        if (plain := plain_of(name, names)) is not None:
+            names[plain].add(name)
+    for policy, wants in used:
+        kept = {n for w in wants for n in kin[w.name] if n != w.name}
+        yield from _fewer(policy, wants, kept, diff, marked=marked)
         for want in wants:
-            yield from _policy(policy, want, diff, sizes, marked=marked)
+            family = [p for pins in kin[want.name].values() for p in pins]
+            yield from _policy(policy, want, family, names[want.name], diff, sizes, marked=marked)
 
 
 # --- list files -------------------------------------------------------------------------------------------------
@@ -86,14 +99,14 @@ def _list_file(source: Source, diff: ServiceDiff, *, marked: bool) -> Iterator[S
 # --- policies ---------------------------------------------------------------------------------------------------
 
 
-def _fewer(policy: Policy, wants: Sequence[Want], diff: ServiceDiff, *, marked: bool) -> Iterator[Shrunk]:
-    """A policy that wants far fewer names than are here from it. A root that is kept is no name of its own."""
+def _fewer(
+    policy: Policy, wants: Sequence[Want], kept: Set[str], diff: ServiceDiff, *, marked: bool
+) -> Iterator[Shrunk]:
+    """A policy that wants far fewer names than are here from it. Roots that are `kept` are no names of their own."""
     of_policy = {
         p.name
         for p in diff.listing.remotes
-        if p.owner is Owner.OURS
-        and marked_by(p, policy.origin)
-        and not any(stamp_of(w.name, p.name) is not None and p.name != w.name for w in wants)
+        if p.owner is Owner.OURS and marked_by(p, policy.origin) and p.name not in kept
     }
     if len(of_policy) > 1 and len(wants) < len(of_policy) * LEAST:
         yield Shrunk(
@@ -108,12 +121,17 @@ def _fewer(policy: Policy, wants: Sequence[Want], diff: ServiceDiff, *, marked: 
 
 
 def _policy(
-    policy: Policy, want: Want, diff: ServiceDiff, sizes: Mapping[str, int], *, marked: bool
+    policy: Policy,
+    want: Want,
+    family: Sequence[Remote],
+    names: Set[str],
+    diff: ServiceDiff,
+    sizes: Mapping[str, int],
+    *,
+    marked: bool,
 ) -> Iterator[Shrunk]:
-    ours = [p for p in diff.listing.remotes if p.mine]
-    family = [p for p in ours if stamp_of(want.name, p.name) is not None]
-    names = {p.name for p in family} | {want.name} | {n for n in diff.wanted if stamp_of(want.name, n)}
-    former = _former(policy, want, ours, names, marked=marked)
+    """`family` are our pins of it here, `names` theirs and those to come."""
+    former = _former(policy, want, diff.listing.remotes, names, marked=marked)
     if former:
         others = frozenset(former)
         new = not family
@@ -157,14 +175,16 @@ def _smaller(policy: Policy, want: Want, before: int | None) -> str:
     return ""
 
 
-def _former(policy: Policy, want: Want, ours: list[Remote], names: set[str], *, marked: bool) -> set[str]:
+def _former(
+    policy: Policy, want: Want, remotes: Sequence[Remote], names: Set[str], *, marked: bool
+) -> set[str]:
     """Names that the policy gave for another node. Where marks are kept, only those that bear its own count."""
     if not want.former:
         return set()
     globs = Globs((want.former, want.former + "@*"))
     return {
         p.name
-        for p in ours
+        for p in remotes
         if p.name not in names
         and p.owner is Owner.OURS
         and globs.match(p.name) is not None

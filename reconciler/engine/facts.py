@@ -24,7 +24,7 @@ from reconciler.core.question import (
     StatOf,
     WhoIsIt,
 )
-from reconciler.core.retention import stamp_of
+from reconciler.core.retention import plain_of
 from reconciler.core.wanting import Wanted
 from reconciler.engine.context import Context
 from reconciler.engine.folders import folder, place_of
@@ -115,16 +115,15 @@ async def sizes(desire: Desire, snapshot: Snapshot, ctx: Context) -> Mapping[str
 
 
 def _unsized(desire: Desire, snapshot: Snapshot) -> Iterable[str]:
-    wants = [w for those in desire.wants.values() for w in those if not w.empty]
-    if not wants:
+    wanted = {w.name: w.cid for those in desire.wants.values() for w in those if not w.empty}
+    if not wanted:
         return ()
     return {
         p.cid.canonical: None
         for listing in snapshot.listings.values()
         for p in listing.remotes
         if p.mine and p.status == PINNED and META_SIZE not in p.meta
-        for w in wants
-        if p.cid != w.cid and stamp_of(w.name, p.name) is not None
+        if (plain := plain_of(p.name, wanted)) is not None and p.cid != wanted[plain]
     }
 
 
