@@ -134,10 +134,6 @@ async def import_folder(source: Source, ctx: Context) -> str:
     return f"{source.origin}: the node took all of it and does not have all of it; is its garbage collected?"
 
 
-#: Sections on their way at once: the node writes one down while the next one arrives.
-SENDERS: Final = 2
-
-
 async def _send(node: Node, source: Source, known: Acknowledged, progress: Progress) -> Folder:
     """Reads the folder in a thread, and sends each section while the next one is read."""
     loop = asyncio.get_running_loop()
@@ -157,10 +153,9 @@ async def _send(node: Node, source: Source, known: Acknowledged, progress: Progr
         finally:
             hand(None)
 
+    reader = asyncio.ensure_future(asyncio.to_thread(read))
     blocks = size = 0
-
-    async def send() -> None:
-        nonlocal blocks, size
+    try:
         while (section := await queue.get()) is not None:
             if section not in known:
                 await node.import_car(section.car())
@@ -169,17 +164,8 @@ async def _send(node: Node, source: Source, known: Acknowledged, progress: Progr
             size += section.size
             cutter.spare(section)
             progress.fetching(LOCAL, source.cid.text, blocks, size)
-        queue.put_nowait(None)  # for the next one to end on
-
-    reader = asyncio.ensure_future(asyncio.to_thread(read))
-    senders = [asyncio.create_task(send()) for _ in range(SENDERS)]
-    try:
-        await asyncio.gather(*senders)
         return await reader
     finally:
-        for sender in senders:
-            sender.cancel()
-        await asyncio.gather(*senders, return_exceptions=True)
         await _ended(reader, queue, gone)
 
 
