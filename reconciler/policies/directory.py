@@ -8,11 +8,10 @@ import posixpath
 from collections.abc import Mapping
 from typing import Final
 
-from reconciler.core.globs import escape
-from reconciler.core.model import Unknown
 from reconciler.core.policy import Policy
-from reconciler.core.question import Facts, Folder, FolderOf, NotKnown, Question
+from reconciler.core.question import Facts, Folder, FolderOf, Question
 from reconciler.core.wanting import Want, Wanted
+from reconciler.policies.unknown import not_known, switched_off
 
 LAYOUT: Final = "kubo-v1"
 
@@ -29,21 +28,19 @@ def questions(policy: Policy) -> tuple[Question, ...]:
 
 def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
     if not policy.enabled:
-        return Wanted(unknown=(_unknown(policy, "it is switched off (enabled: false)", meant=True),))
-    match facts[_question(policy)]:
-        case Folder(cid=cid, size=size, empty=empty):
-            want = Want(
-                name=policy.pin_name,
-                cid=cid,
-                size=size,
-                empty=empty,
-                whence=f"directory: {_written(policy)}",
-                made_here=True,
-            )
-            return Wanted(wants=(want,))
-        case NotKnown(why=why, hint=hint):
-            return Wanted(unknown=(_unknown(policy, f"{_written(policy)}: {why}", hint=hint),))
-    return Wanted(unknown=(_unknown(policy, "no answer"),))
+        return switched_off(policy)
+    answer = facts[_question(policy)]
+    if not isinstance(answer, Folder):
+        return not_known(policy, answer, what=_written(policy))
+    want = Want(
+        name=policy.pin_name,
+        cid=answer.cid,
+        size=answer.size,
+        empty=answer.empty,
+        whence=f"directory: {_written(policy)}",
+        made_here=True,
+    )
+    return Wanted(wants=(want,))
 
 
 def _question(policy: Policy) -> FolderOf:
@@ -58,9 +55,3 @@ def _question(policy: Policy) -> FolderOf:
 
 def _written(policy: Policy) -> str:
     return str(policy.settings.get("path", ""))
-
-
-def _unknown(policy: Policy, why: str, *, hint: str = "", meant: bool = False) -> Unknown:
-    """With globs of all names that it can have given: the time of a kept root may follow."""
-    name = escape(policy.pin_name)
-    return Unknown(source=policy.origin, why=why, patterns=(name, f"{name}@*"), hint=hint, meant=meant)

@@ -7,11 +7,10 @@ that leads nowhere today is not known: what is pinned stays.
 from collections.abc import Mapping
 
 from reconciler.core.content_path import PathError, parse_path
-from reconciler.core.globs import escape
-from reconciler.core.model import Unknown
 from reconciler.core.policy import Policy
-from reconciler.core.question import Facts, NotKnown, Question, Resolve, Resolved
+from reconciler.core.question import Facts, Question, Resolve, Resolved
 from reconciler.core.wanting import Want, Wanted
+from reconciler.policies.unknown import not_known, switched_off
 
 #: A folder without entries and a file without bytes, which a build that failed may have published.
 EMPTY = frozenset(
@@ -42,16 +41,14 @@ def questions(policy: Policy) -> tuple[Question, ...]:
 
 def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
     if not policy.enabled:
-        return Wanted(unknown=(_unknown(policy, "it is switched off (enabled: false)", meant=True),))
+        return switched_off(policy)
     asked = _question(policy)
-    match facts[asked]:
-        case Resolved(cid=cid, via=via):
-            whence = f"{asked.path}, by {via}" if via else asked.path
-            empty = cid.canonical in EMPTY
-            return Wanted(wants=(Want(name=policy.pin_name, cid=cid, whence=whence, empty=empty),))
-        case NotKnown(why=why, hint=hint):
-            return Wanted(unknown=(_unknown(policy, why, hint=hint),))
-    return Wanted(unknown=(_unknown(policy, "no answer"),))
+    answer = facts[asked]
+    if not isinstance(answer, Resolved):
+        return not_known(policy, answer)
+    whence = f"{asked.path}, by {answer.via}" if answer.via else asked.path
+    empty = answer.cid.canonical in EMPTY
+    return Wanted(wants=(Want(name=policy.pin_name, cid=answer.cid, whence=whence, empty=empty),))
 
 
 def _question(policy: Policy) -> Resolve:
@@ -61,9 +58,3 @@ def _question(policy: Policy) -> Resolve:
         return Resolve(str(parse_path(text)))
     except PathError:
         return Resolve(text)
-
-
-def _unknown(policy: Policy, why: str, *, hint: str = "", meant: bool = False) -> Unknown:
-    """With globs of all names that it can have given: the time of a kept root may follow."""
-    name = escape(policy.pin_name)
-    return Unknown(source=policy.origin, why=why, patterns=(name, f"{name}@*"), hint=hint, meant=meant)

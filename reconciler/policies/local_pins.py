@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from reconciler.core.model import Unknown
 from reconciler.core.policy import Policy
-from reconciler.core.question import Facts, LocalPins, NamedPins, NotKnown, Question
+from reconciler.core.question import Facts, LocalPins, NamedPins, Question
 from reconciler.core.wanting import Want, Wanted
+from reconciler.policies.unknown import not_known, switched_off
 
 NAME: Final = "{name}"
 #: So much of a CID tells it from others of one name.
@@ -29,14 +29,11 @@ def questions(policy: Policy) -> tuple[Question, ...]:
 
 
 def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
-    patterns = (policy.pin_name.replace(NAME, "*"),)
     if not policy.enabled:
-        why = "it is switched off (enabled: false)"
-        return Wanted(unknown=(Unknown(source=policy.origin, why=why, patterns=patterns, meant=True),))
+        return switched_off(policy)
     answer = facts[_question(policy)]
     if not isinstance(answer, LocalPins):
-        why, hint = (answer.why, answer.hint) if isinstance(answer, NotKnown) else ("no answer", "")
-        return Wanted(unknown=(Unknown(source=policy.origin, why=why, hint=hint, patterns=patterns),))
+        return not_known(policy, answer)
     pins = sorted(
         {(name, cid.canonical): (name, cid) for name, cid in answer.pins}.values(), key=lambda p: p[0]
     )

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from reconciler.core.endpoint import EndpointError, normalise
 from reconciler.core.globs import escape
 from reconciler.core.kubo_config import switch_off
-from reconciler.core.model import Unknown
 from reconciler.core.policy import Policy
 from reconciler.core.question import (
     Facts,
@@ -18,13 +17,13 @@ from reconciler.core.question import (
     KuboService,
     KuboServices,
     Missing,
-    NotKnown,
     Question,
     Stat,
     StatOf,
     WhoIsIt,
 )
 from reconciler.core.wanting import Want, Wanted
+from reconciler.policies.unknown import not_known, switched_off, unknown
 
 PEER = "{peer_id}"
 
@@ -41,16 +40,15 @@ def questions(policy: Policy) -> tuple[Question, ...]:
 
 
 def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted:
-    names = _names(policy)
     if not policy.enabled:
-        return Wanted(unknown=(_unknown(policy, "it is switched off (enabled: false)", names, meant=True),))
+        return switched_off(policy)
     who, stat, kubo = facts[WhoIsIt()], facts[StatOf(_path(policy))], facts[KuboPolicies()]
     if not isinstance(who, Identity):
-        return _not_known(policy, who, names)
+        return not_known(policy, who)
     if isinstance(stat, Missing):
-        return Wanted(unknown=(_unknown(policy, f"there is no {stat.what} in MFS", names),))
+        return Wanted(unknown=(unknown(policy, f"there is no {stat.what} in MFS"),))
     if not isinstance(stat, Stat):
-        return _not_known(policy, stat, names)
+        return not_known(policy, stat)
     name = policy.pin_name.replace(PEER, who.peer_id)
     fighting = _fighting(kubo, name, endpoints)
     want = Want(
@@ -67,10 +65,9 @@ def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted
     return Wanted(
         wants=(want,),
         unknown=tuple(
-            _unknown(
+            unknown(
                 policy,
                 f"Kubo's own MFS policy pins under {name} there too, as {theirs.name}",
-                names,
                 service=service,
                 hint=f"switch it off: {switch_off(theirs.name)}",
             )
@@ -86,29 +83,6 @@ def _path(policy: Policy) -> str:
 def _normal(path: str) -> str:
     parts = [p for p in path.split("/") if p and p != "."]
     return "" if ".." in parts else "/" + "/".join(parts)
-
-
-def _names(policy: Policy) -> tuple[str, ...]:
-    """Globs of all names that the policy can ever have given: for any node, and with the time of a kept root."""
-    glob = escape(policy.pin_name).replace(PEER, "*")
-    return glob, glob + "@*"
-
-
-def _unknown(
-    policy: Policy,
-    why: str,
-    patterns: tuple[str, ...],
-    *,
-    service: str = "",
-    hint: str = "",
-    meant: bool = False,
-) -> Unknown:
-    return Unknown(source=policy.origin, why=why, service=service, patterns=patterns, hint=hint, meant=meant)
-
-
-def _not_known(policy: Policy, answer: object, patterns: tuple[str, ...]) -> Wanted:
-    why, hint = (answer.why, answer.hint) if isinstance(answer, NotKnown) else ("no answer", "")
-    return Wanted(unknown=(_unknown(policy, why, patterns, hint=hint),))
 
 
 def _fighting(kubo: object, name: str, endpoints: Mapping[str, str]) -> dict[str, KuboService]:

@@ -56,3 +56,13 @@ def test_a_pin_name_without_the_local_name_is_refused(name: str, fine: bool) -> 
     from msgspec.structs import replace
 
     assert (KINDS["local-pins"].problems(replace(policy(), pin_name=name)) == ()) is fine
+
+
+def test_what_it_could_own_is_named_though_its_pin_name_looks_like_a_glob() -> None:
+    from msgspec.structs import replace
+
+    from reconciler.core.globs import Globs
+
+    odd = replace(policy(enabled=False), pin_name="a[1]/{name}")
+    [unknown] = KINDS["local-pins"].wanted(odd, Facts(), {}).unknown
+    assert Globs(unknown.patterns).match("a[1]/release-1") is not None
