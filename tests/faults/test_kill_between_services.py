@@ -1,38 +1,17 @@
 """kill -9 while a service retires: at each moment every pin is held by one of the two, and the next run ends it."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.killer import Killer
 from support.process import done, ours, start
 from support.scenario import LETTERS
 
-from reconciler.sandbox import AllOf, Answer, Chance, Drop, Fault, Received, Sandbox
+from reconciler.sandbox import AllOf, Chance, Sandbox
 
 WANTED = {name: LETTERS[letter] for name, letter in (("one", "A"), ("two", "B"), ("three", "C"))}
 MISHAPS = ("error-after", "reset", "reset-after", "truncated", "html", "delay")
-
-
-class Killer:
-    """Kills the process that sends the n-th changing request to any of the services, before or after its effect."""
-
-    def __init__(self, at: int, when: str) -> None:
-        self.victim: subprocess.Popen[str] | None = None
-        self.at, self.when, self.count = at, when, 0
-
-    def before(self, request: Received) -> Fault | None:
-        self.count += request.method != "GET"
-        return self._kill(request, "before")
-
-    def after(self, request: Received, answer: Answer) -> Fault | None:
-        return self._kill(request, "after")
-
-    def _kill(self, request: Received, when: str) -> Fault | None:
-        if self.victim is None or when != self.when or self.count < self.at or request.method == "GET":
-            return None
-        self.victim.kill()
-        return Drop()
 
 
 def manifest(old: Sandbox, new: Sandbox) -> str:

@@ -1,38 +1,17 @@
 """kill -9 while the service fails at random: when it is well again one run makes everything right."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.killer import Killer
 from support.process import done, foreign, manifest, ours, start
 from support.scenario import LETTERS
 
-from reconciler.sandbox import AllOf, Answer, Chance, Drop, Fault, Received, Sandbox
+from reconciler.sandbox import AllOf, Chance, Sandbox
 
 A, B, C, D = (LETTERS[c] for c in "ABCD")
 MISHAPS = ("error", "error-after", "reset", "reset-after", "truncated", "html", "delay")
-
-
-class Killer:
-    """Kills the process that sends the n-th changing request or one after it, before or after it took effect."""
-
-    def __init__(self, at: int, when: str) -> None:
-        self.victim: subprocess.Popen[str] | None = None
-        self.at, self.when, self.count = at, when, 0
-
-    def before(self, request: Received) -> Fault | None:
-        self.count += request.method != "GET"
-        return self._kill(request, "before")
-
-    def after(self, request: Received, answer: Answer) -> Fault | None:
-        return self._kill(request, "after")
-
-    def _kill(self, request: Received, when: str) -> Fault | None:
-        if self.victim is None or when != self.when or self.count < self.at or request.method == "GET":
-            return None
-        self.victim.kill()
-        return Drop()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
