@@ -29,7 +29,7 @@ from reconciler.core.unixfs.tree import Folder, Item, Made, Symlink
 
 #: A multiple of the chunks of all layouts, so that none is copied to be hashed.
 _PIECE: Final = 1024 * 1024
-_FLAGS: Final = (
+FLAGS: Final = (
     os.O_RDONLY
     | os.O_CLOEXEC
     | os.O_NOFOLLOW
@@ -100,8 +100,8 @@ class Ignore:
 class Disk:
     """Reads one folder or file at `path` (absolute). In a thread of its own: `gone` ends it with `Cancelled`.
 
-    `sink` gets the blocks of files; with a `memory`, those of files that it knows are not made, so that only one of
-    the two is of use. `tell` is told of the bytes read.
+    `sink` gets the blocks of files, but for those that the `memory` knows, which are not made. `tell` is told of the
+    bytes read.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Disk:
         try:
             seen = self._path.stat()
         except OSError as error:
-            raise _unreadable("", error) from None
+            raise unreadable("", error) from None
         if stat.S_ISDIR(seen.st_mode):
             return Folder(lambda: self._entries(str(self._path), ""))
         if stat.S_ISREG(seen.st_mode):
@@ -142,7 +142,7 @@ class Disk:
             with os.scandir(folder) as scanned:
                 names = sorted((e.name for e in scanned), key=os.fsencode)
         except OSError as error:
-            raise _unreadable(below, error) from None
+            raise unreadable(below, error) from None
         for name in names:
             self._check()
             item = self._item(f"{folder}/{name}", f"{below}/{name}" if below else name, name)
@@ -151,9 +151,9 @@ class Disk:
         try:
             after = Path(folder).stat()
         except OSError:
-            raise _changed(below) from None
-        if _mark(before) != _mark(after):
-            raise _changed(below)
+            raise changed(below) from None
+        if mark(before) != mark(after):
+            raise changed(below)
 
     def _item(self, path: str, below: str, name: str) -> Item | None:
         try:
@@ -166,7 +166,7 @@ class Disk:
             if stat.S_ISLNK(seen.st_mode):
                 return Symlink(os.readlink(path))  # noqa: PTH115  # a Path would tidy up what it says
         except OSError as error:
-            raise _gone(below, error) from None
+            raise vanished(below, error) from None
         if stat.S_ISREG(seen.st_mode):
             return self._file(path, below)
         raise DiskError(
@@ -179,24 +179,24 @@ class Disk:
     def _file(self, path: str, below: str) -> Made:
         at = time.time_ns()
         try:
-            handle = os.open(path, _FLAGS)
+            handle = os.open(path, FLAGS)
         except OSError as error:
-            raise _gone(below, error) from None
+            raise vanished(below, error) from None
         try:
             before = os.fstat(handle)
             if not stat.S_ISREG(before.st_mode):
-                raise _changed(below)
+                raise changed(below)
             if (known := self._memory.get(below, before)) is not None:
                 return Made(known, before.st_size)
             builder = FileBuilder(self._params, self._sink)
             self._read(handle, builder)
             after = os.fstat(handle)
         except OSError as error:
-            raise _unreadable(below, error) from None
+            raise unreadable(below, error) from None
         finally:
             os.close(handle)
-        if _mark(before) != _mark(after) or builder.size != after.st_size:
-            raise _changed(below)
+        if mark(before) != mark(after) or builder.size != after.st_size:
+            raise changed(below)
         root = builder.finish()
         self._memory.put(below, after, root, at=at)
         return Made(root, builder.size)
@@ -214,7 +214,7 @@ class Disk:
             raise Cancelled
 
 
-def _mark(seen: os.stat_result) -> tuple[int, ...]:
+def mark(seen: os.stat_result) -> tuple[int, ...]:
     """What changes with the content. Not the time of the last change of the inode: modes are of no concern."""
     return seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_dev
 
@@ -224,19 +224,19 @@ def _shown(below: str) -> str:
     return below.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _changed(below: str) -> DiskError:
+def changed(below: str) -> DiskError:
     return DiskError(f"{_shown(below) or 'it'} {CHANGED}", hint="is a build still writing into it?")
 
 
-def _unreadable(below: str, error: OSError) -> DiskError:
+def unreadable(below: str, error: OSError) -> DiskError:
     why = (error.strerror or type(error).__name__).lower()
     if not below and error.errno == errno.ENOENT:
         return DiskError("there is no such folder or file", hint="has the build run?")
     return DiskError(f"{_shown(below) or 'it'} cannot be read: {why}")
 
 
-def _gone(below: str, error: OSError) -> DiskError:
+def vanished(below: str, error: OSError) -> DiskError:
     """It was listed a moment ago: if it is not there now, or is a link, it has changed."""
     if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-        return _changed(below)
-    return _unreadable(below, error)
+        return changed(below)
+    return unreadable(below, error)

@@ -5,12 +5,13 @@
   the folder is no longer what was planned        nothing is pinned: "changed since it was planned"
   no node, or it fails                            the pins of this folder fail, unless the content is pinned elsewhere
 
-It is sent as CAR files of some megabytes, whose blocks are laid out here: so they have the CIDs of the plan whatever
-the settings of the node, and the node checks each. Between two of them its garbage collector may run and take what
-nothing pins yet; so in the end it is asked for all of it, and what is to be pinned locally is pinned by the same
-request, which asks nobody (`pin/add?offline=true`). Whatever is missing then is sent again, all of it, once. Without
-a local pin nothing keeps the content at the node once a garbage collector runs: `local: false` is for nodes without
-one, or that are not to keep it.
+Large files are sent as they are, and laid out by the node (`adding`). All else, and all at the second try, is sent as
+CAR files of some megabytes, whose blocks are laid out here: so they have the CIDs of the plan whatever the settings of
+the node, and the node checks each. Between two requests its garbage collector may run and take what nothing pins yet;
+so in the end it is asked for all of it, and what is to be pinned locally is pinned by the same request, which asks
+nobody (`pin/add?offline=true`). Whatever is missing then is sent again, all of it, once. Without a local pin nothing
+keeps the content at the node once a garbage collector runs: `local: false` is for nodes without one, or that are not
+to keep it.
 
 One folder at a time is imported. Other changes do not wait for it; those of the folder go last in each lane.
 """
@@ -23,7 +24,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from reconciler.core.cid import Cid, canonical
+from reconciler.core.cid import Cid, CidError, canonical
 from reconciler.core.errors import NodeError
 from reconciler.core.local import LOCAL
 from reconciler.core.model import PINNED
@@ -32,12 +33,15 @@ from reconciler.core.plan import ActionBase, Change, Delete, Keep, Replace
 from reconciler.core.planning import Planned
 from reconciler.core.question import Folder, FolderOf
 from reconciler.core.report import Result
+from reconciler.core.unixfs.failure import UnixfsError
 from reconciler.engine import folders
+from reconciler.engine.acknowledged import Acknowledged
+from reconciler.engine.adding import WIDTH, Claims, add_large
 from reconciler.engine.context import Context
 from reconciler.engine.disk import Cancelled, DiskError
 from reconciler.engine.folder_memo import FolderMemo
 from reconciler.engine.progress import Progress
-from reconciler.engine.sections import Acknowledged, Cutter, Section
+from reconciler.engine.sections import Cutter, Section
 from reconciler.node.protocol import Node
 from reconciler.policies import KINDS
 
@@ -121,21 +125,59 @@ async def import_folder(source: Source, ctx: Context) -> str:
         return ""
     place = folders.place_of(ctx)
     what = f"{source.question.layout}\0{source.question.path}"
-    known = Acknowledged(place, what=what, node=(await node.identity()).peer_id)
-    for _ in range(2):
-        now = await _send(node, source, known, ctx.progress)
+    peer_id = (await node.identity()).peer_id
+    sections = Acknowledged(place, "sent", what=what, node=peer_id)
+    pieces = Acknowledged(place, "added", what=what, node=peer_id, width=WIDTH)
+    for by_add in (True, False):
+        tally = _Tally(source, ctx.progress)
+        claims = await _claims(node, source, pieces, tally) if by_add else Claims()
+        now = await _send(node, source, sections, claims, tally)
+        if now.cid != source.cid and claims:
+            # Either it changed, or the node lays out otherwise.
+            continue
         if now.cid != source.cid:
             FolderMemo(place, source.question.path, source.question.layout).forget()
             return f"{source.origin}: it changed since it was planned, and is {now.cid} now"
         if await _kept(node, source):
-            known.settle()
+            sections.settle()
+            pieces.settle()
             return ""
-        known.forget()
+        sections.forget()
+        pieces.forget()
     return f"{source.origin}: the node took all of it and does not have all of it; is its garbage collected?"
 
 
-async def _send(node: Node, source: Source, known: Acknowledged, progress: Progress) -> Folder:
-    """Reads the folder in a thread, and sends each section while the next one is read."""
+class _Tally:
+    """Blocks and bytes that the node has taken, as they are told of."""
+
+    def __init__(self, source: Source, progress: Progress) -> None:
+        self._source, self._progress = source, progress
+        self._blocks = self._size = 0
+
+    def add(self, blocks: int, size: int) -> None:
+        self._blocks += blocks
+        self._size += size
+        self._progress.fetching(LOCAL, self._source.cid.text, self._blocks, self._size)
+
+
+async def _claims(node: Node, source: Source, known: Acknowledged, tally: _Tally) -> Claims:
+    """The large files, which the node has from now on; none if it does not take them as they are."""
+    params = folders.LAYOUTS.get(source.question.layout)
+    if params is None:
+        return Claims()
+    try:
+        return await add_large(node, source.question, params, known=known, tell=tally.add)
+    except (UnixfsError, CidError):
+        return Claims()
+    except NodeError as error:
+        if error.unreachable or error.late or error.lost:
+            raise
+        return Claims()
+
+
+async def _send(node: Node, source: Source, known: Acknowledged, claims: Claims, tally: _Tally) -> Folder:
+    """Reads the folder in a thread, but for what the node has made of it, and sends each section while the next one is
+    read."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Section | None] = asyncio.Queue(1)
     gone = threading.Event()
@@ -147,23 +189,20 @@ async def _send(node: Node, source: Source, known: Acknowledged, progress: Progr
 
     def read() -> Folder:
         try:
-            built = folders.build(source.question, sink=cutter.sink, gone=gone)
+            built = folders.build(source.question, sink=cutter.sink, memory=claims, gone=gone)
             cutter.finish()
             return built
         finally:
             hand(None)
 
     reader = asyncio.ensure_future(asyncio.to_thread(read))
-    blocks = size = 0
     try:
         while (section := await queue.get()) is not None:
-            if section not in known:
+            if known.get(section.digest) is None:
                 await node.import_car(section.car())
-            known.add(section)
-            blocks += section.blocks
-            size += section.size
+            known.add(section.digest)
+            tally.add(section.blocks, section.size)
             cutter.spare(section)
-            progress.fetching(LOCAL, source.cid.text, blocks, size)
         return await reader
     finally:
         await _ended(reader, queue, gone)

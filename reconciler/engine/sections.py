@@ -1,20 +1,16 @@
 """The blocks of a folder in pieces that a node takes one at a time, cut where the content says.
 
 Each is a CAR file of its own. Where one ends depends on the blocks in it alone, so that after a change of one file
-most sections are what they were, and those that the node has acknowledged are not sent again. What it acknowledged
-is remembered by digest; whether all is there is asked of the node in the end, so that a wrong memory costs time and
-nothing else.
+most sections are what they were, and those that the node has acknowledged are not sent again.
 """
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from hashlib import blake2b
-from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from reconciler.engine.acknowledged import KEY
 from reconciler.node import car
 
 #: Bytes of blocks in a section: at least, and at most. Three of them are held at a time.
@@ -63,7 +59,7 @@ class Cutter:
     def _begin(self) -> None:
         self._buffer = self._spare.pop() if self._spare else bytearray()
         self._at = 0
-        self._digest = blake2b(digest_size=16)
+        self._digest = blake2b(digest_size=KEY)
         self._blocks = self._size = 0
 
     def sink(self, cid: bytes, block: bytes) -> None:
@@ -87,63 +83,3 @@ class Cutter:
         if self._blocks:
             self._hand(Section(self._buffer, self._at, self._digest.digest(), self._blocks, self._size))
             self._begin()
-
-
-class Acknowledged:
-    """The sections of a folder that a node took, in a file that only grows while an import goes on.
-
-    `place` is a directory; None remembers nothing. `what` names the folder, `node` its node: another one has nothing.
-    """
-
-    def __init__(self, place: Path | None, *, what: str, node: str) -> None:
-        name = blake2b(f"{node}\0{what}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-        self._file = None if place is None else place / f"{name}.sent"
-        self._known = set(self._load())
-        self._used: list[bytes] = []
-
-    def __contains__(self, section: Section) -> bool:
-        return section.digest in self._known
-
-    def add(self, section: Section) -> None:
-        """It was sent, or need not be. A disk that is full costs that it is sent again next time."""
-        self._used.append(section.digest)
-        if self._file is None or section.digest in self._known:
-            return
-        self._known.add(section.digest)
-        try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._file.open("ab") as file:
-                file.write(section.digest)
-        except OSError:
-            self._file = None
-
-    def forget(self) -> None:
-        """The node has lost some of it."""
-        self._known.clear()
-        self._used.clear()
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.unlink()
-
-    def settle(self) -> None:
-        """The folder is whole at the node: sections of earlier ones are forgotten."""
-        if self._file is None or len(self._used) == len(self._known):
-            return
-        rest = self._file.with_suffix(f".{os.getpid()}")
-        try:
-            rest.write_bytes(b"".join(self._used))
-            rest.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                rest.unlink()
-
-    def _load(self) -> Iterator[bytes]:
-        if self._file is None:
-            return
-        try:
-            told = self._file.read_bytes()
-        except OSError:
-            return
-        # One that was cut off by a kill is half a digest, and so are those after it: they match nothing.
-        for at in range(0, len(told) - 15, 16):
-            yield told[at : at + 16]

@@ -3,13 +3,14 @@
 What needs the node is then unknown, and what does not goes on.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
 from reconciler.core.cid import Cid
 from reconciler.core.errors import NodeError
 from reconciler.core.question import Identity, KuboServices, Stat
+from reconciler.node.multipart import Part
 from reconciler.node.protocol import Entry, LocalPin, PinProgress
-from reconciler.node.upload import Imported
+from reconciler.node.upload import Added, Imported, Layout
 
 
 class AbsentNode:
@@ -77,6 +78,12 @@ class AbsentNode:
         raise self._error()
 
     async def whole(self, cid: str, *, stall: float = 120.0) -> bool:
+        raise self._error()
+
+    async def block_get(self, cid: str, *, offline: bool = False, deadline: float | None = None) -> bytes:
+        raise self._error()
+
+    async def add(self, parts: Iterable[Part], *, layout: Layout | None = None) -> tuple[Added, ...]:
         raise self._error()
 
     async def import_car(

@@ -4,7 +4,7 @@ Every operation raises `core.errors.NodeError` and nothing else. Deadlines are t
 calls ignore `timeout=` (measured on 0.44).
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -13,7 +13,8 @@ from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
 
 if TYPE_CHECKING:
-    from reconciler.node.upload import Imported
+    from reconciler.node.multipart import Part
+    from reconciler.node.upload import Added, Imported, Layout
 
 
 class PinProgress(Struct, frozen=True, kw_only=True):
@@ -112,6 +113,14 @@ class Node(Protocol):
 
     async def whole(self, cid: str, *, stall: float = 120.0) -> bool:
         """Whether every block of a DAG is here. Never asks the network."""
+        ...
+
+    async def block_get(self, cid: str, *, offline: bool = False, deadline: float | None = None) -> bytes:
+        """The bytes of a block, checked against its CID. `offline` asks nobody else for it."""
+        ...
+
+    async def add(self, parts: "Iterable[Part]", *, layout: "Layout | None" = None) -> "tuple[Added, ...]":
+        """`add` of files and directories, which are pinned by nothing. What reading them raises is raised as it is."""
         ...
 
     async def import_car(

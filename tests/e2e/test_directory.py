@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from reconciler.core.question import FolderOf
 from reconciler.engine import folders
+from reconciler.engine.adding import WIDTH
 from reconciler.sandbox import SPEC, Sandbox
 
 pytestmark = pytest.mark.kubo
@@ -206,34 +206,49 @@ def test_a_site_is_published_and_published_anew(site: Site) -> None:
     assert site("plan", "--detailed-exitcode")[0] == 0
 
 
-@pytest.mark.parametrize("sections", [1, 3])
-def test_killed_midway_the_next_apply_goes_on(site: Site, sections: int) -> None:
-    dice = random.Random(sections)
-    for n in range(10):
-        (site.dist / f"{n}").write_bytes(dice.randbytes(15_000_000))
+def test_large_files_of_all_sizes(site: Site) -> None:
+    dice = random.Random(1)
+    for size in (500_000, 524_288, 1 << 20, (32 << 20) - 1, 32 << 20, (32 << 20) + 1, 100_000_000):
+        (site.dist / f"{size}").write_bytes(dice.randbytes(size))
+    code, text = site("apply", "--yes")
+    assert code == 0, text
+    site.is_whole()
+    assert site("plan", "--detailed-exitcode")[0] == 0
+
+
+def fill(site: Site, kind: str, seed: int) -> None:
+    """150 MB that are sent in that way."""
+    dice = random.Random(seed)
+    size = {"added": 15_000_000, "sent": 400_000}[kind]
+    for n in range(150_000_000 // size):
+        (site.dist / f"{n}").write_bytes(dice.randbytes(size))
+
+
+def kill_midway(site: Site, kind: str, records: int) -> None:
     process = site.start("apply", "--yes")
-    while not sum(f.stat().st_size for f in site.path.glob("state/folders/*.sent")) >= 16 * sections:
+    width = {"added": 16 + WIDTH, "sent": 16}[kind]
+    while not sum(f.stat().st_size for f in site.path.glob(f"state/folders/*.{kind}")) >= width * records:
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     process.kill()
     process.communicate()
     assert not site.service.store.all("token")
+
+
+@pytest.mark.parametrize("kind", ["added", "sent"])
+@pytest.mark.parametrize("records", [1, 3])
+def test_killed_midway_the_next_apply_goes_on(site: Site, kind: str, records: int) -> None:
+    fill(site, kind, records)
+    kill_midway(site, kind, records)
     code, text = site("apply", "--yes")
     assert code == 0, text
     site.is_whole()
 
 
-def test_garbage_that_is_collected_after_a_kill_is_sent_again(site: Site) -> None:
-    dice = random.Random(99)
-    for n in range(10):
-        (site.dist / f"{n}").write_bytes(dice.randbytes(10_000_000))
-    process = site.start("apply", "--yes")
-    sent: Any = []
-    while not sent:
-        assert process.poll() is None, process.communicate()
-        sent = [f for f in site.path.glob("state/folders/*.sent") if f.stat().st_size]
-    process.kill()
-    process.communicate()
+@pytest.mark.parametrize("kind", ["added", "sent"])
+def test_garbage_that_is_collected_after_a_kill_is_sent_again(site: Site, kind: str) -> None:
+    fill(site, kind, 99)
+    kill_midway(site, kind, 1)
     site.kubo("repo", "gc", "-q")
     code, text = site("apply", "--yes")
     assert code == 0, text

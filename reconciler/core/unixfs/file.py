@@ -53,6 +53,11 @@ class FileBuilder:
         if at < len(view):
             pending += view[at:]
 
+    def take(self, part: Part) -> None:
+        """A leaf that somebody else has made of the next bytes: a whole chunk, or the end of the file."""
+        self.size += part.size
+        self._layout.add(part)
+
     def finish(self) -> Entry:
         """The file's root. The builder is of no more use then."""
         if self._finished:
@@ -105,6 +110,21 @@ def build(chunks: Iterable[Buffer], params: Params, sink: Sink | None = None) ->
     for chunk in chunks:
         builder.update(chunk)
     return builder.finish()
+
+
+def leaves(root: bytes, block: bytes) -> tuple[Part, ...]:
+    """The parts that the root of a file links, or the root itself if it links none.
+
+    `block` is that of `root`. Raises UnixfsError for what is no file.
+    """
+    if is_raw(root):
+        return (Part(root, len(block), len(block)),)
+    node = dagpb.decode(block)
+    told = message.decode(node.data)
+    sizes = message.file_sizes(told, len(node.links))
+    if not node.links:
+        return (Part(root, len(block), told.size),)
+    return tuple(Part(link.cid, link.tsize, size) for link, size in zip(node.links, sizes, strict=True))
 
 
 def symlink(target: str, params: Params, sink: Sink | None = None) -> Entry:
