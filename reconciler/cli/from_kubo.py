@@ -27,9 +27,9 @@ from reconciler.core.errors import NodeError, SecretError, ServiceError, UsageEr
 from reconciler.core.globs import Globs, escape
 from reconciler.core.manifest import Manifest, SecretRef, Service
 from reconciler.core.model import META_OWNER, PREFIX_ROOT, PinBody, PinStatus
+from reconciler.core.node_address import AddressError, api_url, is_path
 from reconciler.core.takeover import LeftOut, Takeover, take_over
 from reconciler.manifest import load_manifest
-from reconciler.manifest.addresses import AddressError, api_url, is_path
 from reconciler.manifest.compose import flow
 from reconciler.manifest.from_kubo import Declared, Policies, declare, policies_for
 from reconciler.manifest.generate import Side

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from reconciler.core.endpoint import needs_insecure
 from reconciler.core.manifest import Node
-from reconciler.manifest.addresses import AddressError, api_url, is_path
+from reconciler.core.node_address import AddressError, api_url, is_path
 from reconciler.manifest.durations import seconds
 from reconciler.manifest.problems import Document, Problems, Raw
 from reconciler.manifest.services import resolve_path, secret_ref

@@ -8,7 +8,7 @@ from pathlib import Path
 from reconciler.core.endpoint import needs_insecure
 from reconciler.core.errors import NodeError
 from reconciler.core.manifest import Node as NodeSpec
-from reconciler.core.multiaddr import api_url
+from reconciler.core.node_address import AddressError, api_url
 from reconciler.node.client import KuboNode
 from reconciler.transport.rpc import Rpc
 from reconciler.transport.secret import resolve
@@ -50,8 +50,8 @@ def _from_file(name: str) -> str:
     else:
         try:
             return api_url(text)
-        except ValueError as error:
-            failure = f"what it holds is no address of an API: {error}"
+        except AddressError as error:
+            failure = f"what it holds is no address of an API: {error.reason}"
     raise NodeError(
         f"the node's API, which {path} should name: {failure}",
         unreachable=True,

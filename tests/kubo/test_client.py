@@ -504,7 +504,7 @@ def test_the_file_that_a_daemon_writes_names_the_api(tmp_path: Path, kit: Any) -
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "no such file"), ("/unix/x", "Unix socket"), ("\xff", "no text"), ("", "neither")],
+    [(None, "no such file"), ("/unix/x", "unix socket"), ("\xff", "no text"), ("", "begins with http:// or")],
 )
 def test_a_daemon_that_is_not_running(content: str | None, says: str, tmp_path: Path, kit: Any) -> None:
     if content is not None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.manifest import Node, SecretRef
-from reconciler.manifest.addresses import AddressError, api_url, is_path
+from reconciler.core.node_address import AddressError, api_url, is_path
 
 PEER = "12D3KooWQYbwuuY1VtJDBw9XtFoGq6Z1J4bRGRcVnpwbjvvkQ8mG"
 HEAD = "version: 1\nname: acme\n"

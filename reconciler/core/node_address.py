@@ -21,6 +21,7 @@ _SCHEMES = {
 _OTHER = ("dnsaddr", "ip6zone", "ipcidr", "onion", "onion3", "p2p", "unix")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}(?:/.*)?")
+_LISTENING = (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]"))  # noqa: S104  nothing is bound
 _EXAMPLES = "e.g. http://127.0.0.1:5001, /ip4/127.0.0.1/tcp/5001 or ~/.ipfs/api"
 
 
@@ -49,8 +50,16 @@ def is_path(text: str) -> bool:
 
 
 def api_url(text: str) -> str:
-    """The URL of an API, without a path: `http://127.0.0.1:5001`, of a URL or a multiaddr. Raises AddressError."""
-    return _from_multiaddr(text) if text.startswith("/") else _from_url(text)
+    """The URL of an API, without a path: `http://127.0.0.1:5001`, of a URL or a multiaddr. Raises AddressError.
+
+    An address to listen on (`0.0.0.0`, `::`) becomes loopback.
+    """
+    url = _from_multiaddr(text) if text.startswith("/") else _from_url(text)
+    scheme, _, place = url.partition("://")
+    for listening, reached in _LISTENING:
+        if place == listening or place.startswith(f"{listening}:"):
+            return f"{scheme}://{reached}{place.removeprefix(listening)}"
+    return url
 
 
 def _from_url(text: str) -> str:
@@ -90,7 +99,10 @@ def _from_multiaddr(text: str) -> str:
         raise AddressError(f"what follows /{kind} is no name of a host", hint=_EXAMPLES)
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise AddressError("what follows /tcp is no port", hint=_EXAMPLES)
-    scheme = _SCHEMES.get(tuple(parts[4:]))
+    rest = parts[4:]
+    if rest[:2] == ["tls", "sni"]:
+        del rest[1:3]
+    scheme = _SCHEMES.get(tuple(rest))
     if scheme is None:
         raise AddressError(
             "after the port there may be /http, /https or /tls/http, and nothing else", hint=_EXAMPLES
