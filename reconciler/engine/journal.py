@@ -247,13 +247,6 @@ class Journal:
         rows = self._read(lambda db: [outcome_of(r) for r in db.execute(sql, (owner,))])
         return [r for r in rows if r.run not in self._runs]
 
-    def plan_applied(self, plan: str) -> RunRow | None:
-        """The first run that sent a request for a plan, or None."""
-        sql = f"""SELECT {_RUN_COLUMNS} FROM runs WHERE plan = ? AND EXISTS (
-          SELECT 1 FROM intents WHERE seq BETWEEN runs.n << {RUN_BITS} AND ((runs.n + 1) << {RUN_BITS}) - 1)
-          ORDER BY n LIMIT 1"""
-        return self._read(lambda db: next((run_of(r) for r in db.execute(sql, (plan,))), None))
-
     def changed_after(
         self, owner: str, keys: Collection[tuple[str, str]], since: datetime, *, except_plan: str = ""
     ) -> set[tuple[str, str]]:

@@ -32,10 +32,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     holds: Value = ""
     by: Literal["manifest", "doctor", "preset"] = "preset"
 
-    @property
-    def deviates(self) -> bool:
-        return self.observed is not None and self.observed != self.spec
-
 
 class Observation(Struct, frozen=True, kw_only=True):
     """Something worth knowing that is no field of the profile. `ok` False: the API says otherwise."""

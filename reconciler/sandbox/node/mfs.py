@@ -47,10 +47,6 @@ class Mfs:
         self._lookups: set[asyncio.Task[Entry]] = set()
         self.root = self.empty(params.cid_version)
 
-    def set_params(self, params: Params) -> None:
-        """How directories are cut from now on."""
-        self._params = params
-
     def empty(self, version: int, hash_name: str = "") -> Entry:
         """A directory of nothing. Raises RpcError for a hash function that is not kept here."""
         params = _with_version(self._params, version)

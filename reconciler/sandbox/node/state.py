@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from reconciler.core.cid import CidError
 from reconciler.core.unixfs import address
 from reconciler.core.unixfs import params as params_of
 from reconciler.core.unixfs.params import Params
@@ -17,7 +16,7 @@ from reconciler.sandbox.node.call import Arguments, Usage
 from reconciler.sandbox.node.faults import NodeFaults
 from reconciler.sandbox.node.mfs import Mfs
 from reconciler.sandbox.node.pinset import Pins
-from reconciler.sandbox.node.reply import Reply, RpcError
+from reconciler.sandbox.node.reply import Reply
 from reconciler.sandbox.node.settings import Settings
 from reconciler.sandbox.node.upload import Upload
 from reconciler.sandbox.peers import Identity
@@ -103,14 +102,6 @@ Table: TypeAlias = dict[str, Command]
 def show(cid: bytes, call: Arguments) -> str:
     """A CID as the request wants to see it: `cid-base` makes a CIDv0 a CIDv1."""
     return address.to_cid(cid).canonical if call.cid_base else address.to_text(cid)
-
-
-def read_cid(text: str) -> bytes:
-    """Raises RpcError, worded as Kubo does for a path of one component."""
-    try:
-        return address.from_text(text)
-    except CidError:
-        raise RpcError(f'invalid path "{text}": path does not have enough components') from None
 
 
 def _number(value: object) -> int | None:
