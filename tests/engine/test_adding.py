@@ -2,15 +2,14 @@
 
 import os
 import random
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from support.building import OWN, Here
-from support.process import done, manifest, start
+from support.building import OWN, Here, kill_midway
+from support.process import done, start
 
 from reconciler.engine import adding, importing, large_files
 from reconciler.node.multipart import Part
@@ -277,30 +276,12 @@ def test_a_run_that_is_stopped_sends_no_more(here: Here, pieces: None) -> None:
     assert here.asked("add") < 9
 
 
-def test_killed_midway_the_next_apply_sends_the_rest(here: Here, tmp_path: Path) -> None:
+def test_killed_midway_the_next_apply_sends_the_rest(here: Here) -> None:
     for n in range(4):
         large(here, f"{n}.bin", 30_000_000, n)
-    text = manifest(here.services["s"].url, {}, f"node: {{api: {here.node.api!r}}}").replace(
-        "profile: spec}", "profile: spec, policies: [site]}"
-    )
-    (tmp_path / "pinrec.yaml").write_text(
-        text.replace("pins:\n", "policies: {site: {kind: directory, path: ./dist}}\n")
-    )
-    process = start(tmp_path, "apply", "--yes")
-    while not sum(f.stat().st_size for f in tmp_path.glob("state/folders/*.added")):
-        assert process.poll() is None, done(process)
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not here.remote()
-    [sent] = tmp_path.glob("state/folders/*.added")
+    sent = kill_midway(here, here.dist.parent, "added")
     acknowledged = sent.stat().st_size // (16 + adding.WIDTH)
-    # What the dead one has sent is dealt with first.
-    before = -1
-    while before != (before := len(here.node.requests)):
-        time.sleep(0.5)
-    here.node.forget_requests()
-    code, said = done(start(tmp_path, "apply", "--yes"))
+    code, said = done(start(here.dist.parent, "apply", "--yes"))
     assert code == 0, said
     assert here.asked("add") == 4 - acknowledged
     assert here.remote()["site"][1] == "pinned"

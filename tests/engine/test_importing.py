@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-import time
 
 import pytest
-from support.building import OWN, Here, fill
-from support.process import done, manifest, start
+from support.building import OWN, Here, fill, kill_midway
+from support.process import done, start
 
 from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Node as NodeSpec
@@ -396,24 +395,9 @@ def test_killed_midway_the_next_apply_sends_the_rest(here: Here) -> None:
     dice = random.Random(3)
     for n in range(150):
         here.write(f"{n}.bin", dice.randbytes(400_000))
-    directory = here.dist.parent
-    text = manifest(here.services["s"].url, {}, f"node: {{api: {here.node.api!r}}}").replace(
-        "profile: spec}", "profile: spec, policies: [site]}"
-    )
-    (directory / "pinrec.yaml").write_text(
-        text.replace("pins:\n", "policies: {site: {kind: directory, path: ./dist}}\n")
-    )
-    process = start(directory, "apply", "--yes")
-    while not sum(f.stat().st_size for f in directory.glob("state/folders/*.sent")):
-        assert process.poll() is None, done(process)
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not here.remote()
-    [sent] = directory.glob("state/folders/*.sent")
+    sent = kill_midway(here, here.dist.parent, "sent")
     acknowledged = sent.stat().st_size // 16
-    here.node.forget_requests()
-    code, said = done(start(directory, "apply", "--yes"))
+    code, said = done(start(here.dist.parent, "apply", "--yes"))
     assert code == 0, said
     total = sent.stat().st_size // 16
     assert here.asked("dag/import") == total - acknowledged

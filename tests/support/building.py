@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import os
 import random
+import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from reconciler.node.upload import Added, Imported
 from reconciler.sandbox import SPEC, Sandbox
 from reconciler.sandbox.node import SandboxNode
 from reconciler.services.client import open_services
+from support.process import done, manifest, start
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 OWN = "pinrec/acme/"
@@ -204,6 +206,30 @@ def building(path: Path) -> Iterator[Here]:
         world.write("img/ü.png", bytes(300_000))
         (world.dist / "latest").symlink_to("img")
         yield world
+
+
+def kill_midway(here: Here, directory: Path, kind: str) -> Path:
+    """Kills `pinrec apply` once the node has acknowledged something of that kind; the file that tells of it."""
+    text = manifest(here.services["s"].url, {}, f"node: {{api: {here.node.api!r}}}").replace(
+        "profile: spec}", "profile: spec, policies: [site]}"
+    )
+    (directory / "pinrec.yaml").write_text(
+        text.replace("pins:\n", "policies: {site: {kind: directory, path: ./dist}}\n")
+    )
+    process = start(directory, "apply", "--yes")
+    while not sum(f.stat().st_size for f in directory.glob(f"state/folders/*.{kind}")):
+        assert process.poll() is None, done(process)
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not here.remote()
+    # What the dead one has sent is dealt with first.
+    before = -1
+    while before != (before := len(here.node.requests)):
+        time.sleep(0.5)
+    here.node.forget_requests()
+    [file] = directory.glob(f"state/folders/*.{kind}")
+    return file
 
 
 def fill(here: Here, seed: int = 0, files: int = 60) -> None:
