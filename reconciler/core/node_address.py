@@ -4,9 +4,10 @@ Kubo writes its API's address as a multiaddr into `$IPFS_PATH/api` (repo/fsrepo 
 """
 
 import re
+from contextlib import suppress
 from ipaddress import ip_address
 
-from reconciler.core.endpoint import EndpointError, normalise
+from reconciler.core.endpoint import EndpointError, host_of, normalise
 
 _PROTOCOLS = ("ip4", "ip6", "dns", "dns4", "dns6")
 #: What may follow the port. Kubo's client takes `https` and `tls` for TLS, anything else for plain HTTP.
@@ -21,7 +22,6 @@ _SCHEMES = {
 _OTHER = ("dnsaddr", "ip6zone", "ipcidr", "onion", "onion3", "p2p", "unix")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}(?:/.*)?")
-_LISTENING = (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]"))  # noqa: S104  nothing is bound
 _EXAMPLES = "e.g. http://127.0.0.1:5001, /ip4/127.0.0.1/tcp/5001 or ~/.ipfs/api"
 
 
@@ -55,10 +55,11 @@ def api_url(text: str) -> str:
     An address to listen on (`0.0.0.0`, `::`) becomes loopback.
     """
     url = _from_multiaddr(text) if text.startswith("/") else _from_url(text)
-    scheme, _, place = url.partition("://")
-    for listening, reached in _LISTENING:
-        if place == listening or place.startswith(f"{listening}:"):
-            return f"{scheme}://{reached}{place.removeprefix(listening)}"
+    with suppress(ValueError):
+        host = ip_address(host_of(url))
+        if host.is_unspecified:
+            reached = "127.0.0.1" if host.version == 4 else "::1"
+            return url.replace(str(host), reached, 1)
     return url
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -89,7 +90,8 @@ def batches(question: FolderOf, gone: threading.Event) -> Iterator[list[Piece]]:
 def _large(question: FolderOf, gone: threading.Event) -> Iterator[Large]:
     ignore = Ignore(question.ignore)
     with suppress(OSError):
-        seen = os.stat(question.path)  # noqa: PTH116  # a link in this place is followed, as `disk` does
+        # A link in this place is followed, as `disk` does.
+        seen = Path(question.path).stat()
         if stat.S_ISREG(seen.st_mode) and seen.st_size >= LEAST:
             yield Large(os.path.realpath(question.path), "", mark(seen))
     folders = [(question.path, "")]
