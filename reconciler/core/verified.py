@@ -39,6 +39,10 @@ How = Literal["gateway", "delegates", "node", "providers", ""]
 class NotServedError(Exception):
     """A block that should be served is not, or its bytes are others. The text is one clause that says how."""
 
+    def __init__(self, cid: str, how: str) -> None:
+        super().__init__(f"{cid}: {how}")
+        self.cid = cid
+
 
 class UnclearError(Exception):
     """Whether a block is served cannot be told. The text is one clause that says why."""
@@ -53,6 +57,8 @@ class Target(Struct, frozen=True, kw_only=True, gc=False):
     #: The key's name, without the owner's prefix.
     name: str
     delegates: tuple[str, ...] | None = None
+    #: The block that did not come when the pin was found unretrievable: it is asked for again. "" without a doubt.
+    missing: str = ""
 
 
 class Verified(Struct, frozen=True, kw_only=True):
@@ -66,6 +72,8 @@ class Verified(Struct, frozen=True, kw_only=True):
     how: How = ""
     blocks: int = 0
     ms: int = 0
+    #: The block that did not come, or came as other bytes; "" otherwise.
+    missing: str = ""
     #: One clause, untrusted where it holds words of a service; "" if there is nothing to say.
     why: str = ""
 
@@ -118,6 +126,8 @@ class Doubt(Struct, frozen=True, kw_only=True, gc=False):
     since: datetime
     #: When it was last looked at.
     at: datetime
+    #: The block that did not come; "" if it was not noted.
+    missing: str = ""
 
 
 class Doubts:

@@ -22,8 +22,12 @@ def chance_of(seed: int | str) -> random.Random:
     return random.Random(seed)  # noqa: S311  it picks samples, and no secret hangs on it
 
 
-async def take_sample(root: bytes, *, below: int, chance: random.Random, load: Load) -> str:
+async def take_sample(
+    root: bytes, *, below: int, chance: random.Random, load: Load, first: bytes | None = None
+) -> str:
     """Loads the root and up to `below` blocks below it, each once; what is inside a CID is no block.
+
+    `first` is a block somewhere below the root that is loaded right after it, beside those that chance picks.
 
     Returns what of the DAG could not be gone into, "" if all could. Raises UnclearError if the hash of the root
     cannot be checked, UnixfsError if it is no CID, and what `load` raises.
@@ -33,6 +37,9 @@ async def take_sample(root: bytes, *, below: int, chance: random.Random, load: L
     walk = _Walk(load)
     await walk.enter(root)
     top = address.multihash(root)
+    if first is not None and address.multihash(first) != top:
+        await walk.enter(first)
+        below += 1
     while walk.loaded - 1 < below and top not in walk.spent:
         at = top
         while walk.loaded - 1 < below:

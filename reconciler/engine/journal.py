@@ -62,12 +62,14 @@ _SAW = "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)"
 _ADDED = """INSERT INTO seen VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET
   pins = max(pins, 1), at = excluded.at"""
 # Only what was retrieved ends a doubt, and what has another CID by now: nothing else shows that the pin is a copy.
-_VERIFIED = """INSERT INTO verified VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE ?7 WHEN 'unretrievable' THEN ?8 END)
+_VERIFIED = """INSERT INTO verified
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE ?7 WHEN 'unretrievable' THEN ?8 END, ?9)
   ON CONFLICT DO UPDATE SET
   since = CASE WHEN ?7 = 'retrieved' THEN NULL WHEN cid = ?5 THEN coalesce(since, excluded.since)
     ELSE excluded.since END,
+  missing = CASE WHEN ?9 = '' AND ?7 <> 'retrieved' AND cid = ?5 THEN missing ELSE ?9 END,
   cid = ?5, name = ?6, verdict = ?7, at = ?8"""
-_DOUBTS = """SELECT service, requestid, cid, name, since, at FROM verified
+_DOUBTS = """SELECT service, requestid, cid, name, since, at, missing FROM verified
   WHERE owner = ? AND service = ? AND place = ? AND since IS NOT NULL"""
 _LOOKED_AT = "SELECT requestid, cid, at FROM verified WHERE owner = ? AND service = ? AND place = ?"
 _GONE = "DELETE FROM verified WHERE owner = ? AND service = ? AND requestid = ?"
@@ -311,17 +313,20 @@ class Journal:
         name: str,
         verdict: Verdict,
         now: datetime,
+        missing: str = "",
     ) -> None:
         """Note what a look at a pin found. `cid` is canonical, `place` as in `learn`."""
         at = now.timestamp()
-        self._writer.put(_VERIFIED, owner, service, place, requestid, cid, name, verdict, at)
+        self._writer.put(_VERIFIED, owner, service, place, requestid, cid, name, verdict, at, missing)
 
     def doubts(self, owner: str, service: str, *, place: str) -> list[Doubt]:
         """Pins that were found unretrievable at the service at this place, and have not been retrieved since."""
         rows = self._read(lambda db: db.execute(_DOUBTS, (owner, service, place)).fetchall())
         return [
-            Doubt(service=s, requestid=r, cid=c, name=n, since=time_of(since), at=time_of(at))
-            for s, r, c, n, since, at in rows
+            Doubt(
+                service=s, requestid=r, cid=c, name=n, since=time_of(since), at=time_of(at), missing=missing
+            )
+            for s, r, c, n, since, at, missing in rows
         ]
 
     def looked_at(self, owner: str, service: str, *, place: str) -> dict[tuple[str, str], datetime]:

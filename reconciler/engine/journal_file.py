@@ -9,7 +9,7 @@ from pathlib import Path
 from reconciler.core.errors import PinrecError
 
 #: PRAGMA user_version of the tables below. A newer one is refused, an older one migrated.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 #: Seconds to wait for another process that writes (another owner, or a plan beside an apply).
 BUSY_TIMEOUT = 10.0
 
@@ -61,6 +61,8 @@ CREATE TABLE IF NOT EXISTS verified (
   name TEXT NOT NULL, verdict TEXT NOT NULL, at REAL NOT NULL, since REAL,
   PRIMARY KEY (owner, service, place, requestid)) WITHOUT ROWID;
 """,
+    # The block that did not come, for as long as `since` is no NULL.
+    5: "ALTER TABLE verified ADD COLUMN missing TEXT NOT NULL DEFAULT '';",
 }
 #: Results that say that the file is damaged, or is no database at all.
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -110,6 +110,7 @@ class Fetching:
         self._deadline = deadline
         #: Blocks that were here before, that came from named peers, and that came otherwise.
         self.local = self.named = self.other = 0
+        self.here: set[str] = set()
 
     async def load(self, cid: bytes) -> bytes:
         """Raises NotServedError and UnclearError."""
@@ -117,6 +118,7 @@ class Fetching:
         try:
             if await self._node.has(text):
                 self.local += 1
+                self.here.add(text)
                 return await self._node.block_get(text, offline=True)
             before = await self._received()
             block = await self._fetched(text)
@@ -137,7 +139,8 @@ class Fetching:
         except NodeError as error:
             if not error.late and not any(words in error.text for words in _NOBODY):
                 raise
-        nobody = f"{text}: nobody gave it to the node within {self._deadline:g} s"
+        late = f"nobody gave it to the node within {self._deadline:g} s"
+        nobody = f"{text}: {late}"
         if not self._peers:
             raise UnclearError(f"{nobody}, and the service names no peer of its own")
         reached = sum(self._peers.values())
@@ -145,7 +148,7 @@ class Fetching:
             raise UnclearError(
                 f"{nobody}; of {len(self._peers)} peers that the service names {reached} were reached"
             )
-        raise NotServedError(f"{nobody}, though it is connected to all peers that the service names")
+        raise NotServedError(text, f"{late}, though it is connected to all peers that the service names")
 
     async def _came(self, total: int) -> bool:
         """Whether the named peers have sent as much by now: the books may be a moment behind the block."""

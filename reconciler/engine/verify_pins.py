@@ -25,9 +25,9 @@ from reconciler.core.model import PINNED, Remote
 from reconciler.core.ownership import listed_cid
 from reconciler.core.unixfs import address
 from reconciler.core.unixfs.failure import UnixfsError
-from reconciler.core.verified import NotServedError, Target, UnclearError, Verified
+from reconciler.core.verified import Doubts, NotServedError, Target, UnclearError, Verified
 from reconciler.engine.context import Context
-from reconciler.engine.dag_sample import chance_of, take_sample
+from reconciler.engine.dag_sample import Load, chance_of, take_sample
 from reconciler.engine.journal import Journal
 from reconciler.engine.through_node import Dials, Fetching, asked, is_announced
 from reconciler.services.gateway import CONCURRENCY, Gateway, open_gateway
@@ -90,7 +90,7 @@ class Verifier:
         reasons: list[str] = []
         if gateway is not None:
             async with self._places[target.service]:
-                found = await self._by_gateway(gateway, root, empty)
+                found = await self._by_gateway(gateway, target, root, empty)
             if found.verdict != "cannot-tell":
                 return found
             reasons.append(found.why)
@@ -104,7 +104,7 @@ class Verifier:
             reasons.append("the manifest names no gateway of the service, and no node that could be asked")
         return replace(empty, why="; ".join(reasons))
 
-    async def _by_gateway(self, gateway: Gateway, root: bytes, empty: Verified) -> Verified:
+    async def _by_gateway(self, gateway: Gateway, target: Target, root: bytes, empty: Verified) -> Verified:
         blocks = 0
 
         async def load(cid: bytes) -> bytes:
@@ -115,9 +115,10 @@ class Verifier:
 
         try:
             async with asyncio.timeout(self._patience):
-                note = await take_sample(root, below=self._below, chance=self._chance(root), load=load)
+                note = await self._sample(target, root, load)
         except NotServedError as error:
-            return replace(empty, verdict="unretrievable", how="gateway", blocks=blocks, why=str(error))
+            lie = replace(empty, verdict="unretrievable", missing=error.cid, why=str(error))
+            return replace(lie, how="gateway", blocks=blocks)
         except (UnclearError, UnixfsError) as error:
             return replace(empty, blocks=blocks, why=str(error))
         except TimeoutError:
@@ -150,10 +151,13 @@ class Verifier:
             return replace(empty, why="the service names the node itself as where its pins are")
         fetching = Fetching(self._node, peers, deadline=self._patience / 4)
         try:
-            note = await take_sample(root, below=self._below, chance=self._chance(root), load=fetching.load)
+            note = await self._sample(target, root, fetching.load)
         except NotServedError as error:
             blocks = fetching.named + fetching.other
-            return replace(empty, verdict="unretrievable", how="delegates", blocks=blocks, why=str(error))
+            lie = replace(empty, verdict="unretrievable", missing=error.cid, why=str(error))
+            return replace(lie, how="delegates", blocks=blocks)
+        if target.missing in fetching.here:
+            return replace(empty, blocks=fetching.named, why=f"the node has {target.missing} by now")
         if fetching.named and not fetching.other:
             some = f"{fetching.local} were in the node before" if fetching.local else ""
             why = "; ".join(text for text in (note, some) if text)
@@ -169,6 +173,11 @@ class Verifier:
                 why = "the service names no peer of its own, so it may have come from anybody"
             return replace(empty, verdict="retrievable", how="node", blocks=blocks, why=why)
         return replace(empty, why="the node has it itself")
+
+    async def _sample(self, target: Target, root: bytes, load: Load) -> str:
+        """What did not come before is asked for again: other blocks that come say nothing of it."""
+        first = address.from_text(target.missing) if target.missing else None
+        return await take_sample(root, below=self._below, chance=self._chance(root), load=load, first=first)
 
     def _chance(self, root: bytes) -> random.Random:
         # By the root, so that it does not depend on which pins are looked at before.
@@ -247,6 +256,12 @@ def target_of(service: str, pin: Remote, delegates: tuple[str, ...] | None = Non
     )
 
 
+def with_missing(doubts: Doubts, targets: Iterable[Target]) -> list[Target]:
+    """The targets, those in doubt with the block that did not come."""
+    found = ((t, doubts.of(t.service, t.requestid, listed_cid(t.cid).canonical)) for t in targets)
+    return [replace(t, missing=doubt.missing) if doubt is not None else t for t, doubt in found]
+
+
 def next_to_verify(
     journal: Journal, owner: str, service: Service, pins: Iterable[Remote], *, most: int
 ) -> list[Target]:
@@ -258,17 +273,18 @@ def next_to_verify(
         return []
     place = place_of(service.endpoint)
     looked = journal.looked_at(owner, service.name, place=place)
-    doubted = {d.requestid: d.cid for d in journal.doubts(owner, service.name, place=place)}
+    doubts = Doubts(journal.doubts(owner, service.name, place=place))
 
     def looked_at(pin: Remote) -> tuple[float, str]:
         at = looked.get((pin.requestid, pin.cid.canonical))
         return (0.0 if at is None else at.timestamp()), pin.requestid
 
     ours = sorted((p for p in pins if p.mine and p.status == PINNED), key=looked_at)
-    first = [p for p in ours if doubted.get(p.requestid) == p.cid.canonical][: (most + 1) // 2]
+    doubted = [p for p in ours if doubts.of(service.name, p.requestid, p.cid.canonical) is not None]
+    first = doubted[: (most + 1) // 2]
     again = {p.requestid for p in first}
     rest = [p for p in ours if p.requestid not in again][: most - len(first)]
-    return [target_of(service.name, pin) for pin in (*first, *rest)]
+    return with_missing(doubts, (target_of(service.name, pin) for pin in (*first, *rest)))
 
 
 def remember(journal: Journal, owner: str, service: Service, found: Verified, now: datetime) -> None:
@@ -282,6 +298,7 @@ def remember(journal: Journal, owner: str, service: Service, found: Verified, no
         name=found.name,
         verdict=found.verdict,
         now=now,
+        missing=found.missing,
     )
 
 

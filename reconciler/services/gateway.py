@@ -73,17 +73,17 @@ class Gateway:
             reply, why = await self._try(path, deadline)
         if reply is None:
             await self._must_be_a_gateway(why)
-            raise NotServedError(f"{text}: {why}, twice")
+            raise NotServedError(text, f"{why}, twice")
         if reply.status in _GONE:
             why = f"{self.host} answers {reply.status}"
             await self._must_be_a_gateway(why)
-            raise NotServedError(f"{text}: {why}")
+            raise NotServedError(text, why)
         if 300 <= reply.status < 400:
             raise UnclearError(f"{self.host} redirects, which is not followed with a key")
         if reply.status != 200:
             raise UnclearError(f"{self.host} answers {reply.status}")
         if not blockhash.is_block(cid, reply.body):
-            raise NotServedError(f"{text}: {self.host} gave bytes that are not those of the CID")
+            raise NotServedError(text, f"{self.host} gave bytes that are not those of the CID")
         return reply.body
 
     def close(self) -> None:

@@ -202,6 +202,7 @@ def test_an_older_format_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path:
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute("DROP TABLE leaving")
         db.execute("DROP TABLE known")
+        db.execute("DROP TABLE verified")
         db.execute(
             "CREATE TABLE facts (service TEXT NOT NULL, fact TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL,"
             " PRIMARY KEY (service, fact)) WITHOUT ROWID"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,6 +161,36 @@ def test_a_doubt_lasts_until_the_pin_is_retrieved(tmp_path: Path, honest: Sandbo
         assert journal.doubts("acme", "box", place=place) == []
         forget_gone(journal, "acme", box, {"r2"})
         assert journal.looked_at("acme", "box", place=place) == {}
+
+
+def test_a_doubt_ends_only_with_the_block_that_did_not_come(tmp_path: Path, honest: Sandbox) -> None:
+    lost = address.to_text(LEAVES[3])
+    kept = honest.lose(lost)
+    assert kept
+    manifest = manifest_of(service_of(honest))
+    box = manifest.services["box"]
+    pins = [remote("r1")]
+
+    async def look(journal: Journal, below: int) -> Verified:
+        [target] = next_to_verify(journal, "acme", box, pins, most=1)
+        async with opened(manifest) as ctx, open_verifier(manifest, ctx, below=below, seed=1) as verifier:
+            one = await verifier.one(msgspec.structs.replace(target, delegates=()))
+        remember(journal, "acme", box, one, NOW)
+        return one
+
+    with Journal.open(tmp_path) as journal:
+        one = asyncio.run(look(journal, len(LEAVES)))
+        assert (one.verdict, one.missing) == ("unretrievable", lost)
+        # What others would not have shown: the root alone is there.
+        for below in (0, 1, 2):
+            assert asyncio.run(look(journal, below)).missing == lost
+        remember(journal, "acme", box, found("r1", "cannot-tell"), NOW)
+        assert asyncio.run(look(journal, 0)).verdict == "unretrievable"
+        honest.give(BLOCKS)
+        mended = asyncio.run(look(journal, 2))
+        assert (mended.verdict, mended.blocks, mended.missing) == ("retrieved", 4, "")
+        assert journal.doubts("acme", "box", place=place_of(box.endpoint)) == []
+        assert asyncio.run(look(journal, 0)).blocks == 1
 
 
 def test_those_nobody_looked_at_for_longest_are_next(tmp_path: Path, honest: Sandbox) -> None:

@@ -105,7 +105,9 @@ def command(
     begun = secrets.randbelow(2**31) if seed is None else seed
 
     async def main(interrupted: interrupt.Interrupt) -> int:
+        from reconciler.engine.learning import doubts
         from reconciler.engine.pinned import pinned_pins, some
+        from reconciler.engine.verify_pins import with_missing
 
         started, date = time.monotonic(), datetime.now(UTC)
         async with runtime.opened(options, manifest, interrupted, resolved={}) as run:
@@ -115,7 +117,7 @@ def command(
                     f"{' '.join(names)}: matches no pinned pin of ours",
                     hint="`pinrec ls` lists what is there",
                 )
-            targets = some(pinned.targets, most, begun)
+            targets = with_missing(doubts(run.context, manifest), some(pinned.targets, most, begun))
             with interrupted.graceful():
                 found = await _look(run, targets, below=sample, seed=begun, patience=timeout)
             _forget(run, pinned.there)
