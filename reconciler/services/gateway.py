@@ -2,7 +2,7 @@
 
 what the gateway does                       what that says of the block
 200, the bytes of the CID                   it is served
-200, other bytes                            not served: wrong bytes
+200, other bytes                            not served: wrong bytes, if the gateway is one (see below)
 404, 410, 451                               not served, if the gateway is one (see below)
 504, or no answer within the deadline       asked once more; then not served, if the gateway is one
 401, 403, 429, other 5xx, a refused         nothing
@@ -72,18 +72,20 @@ class Gateway:
         if reply is None:
             reply, why = await self._try(path, deadline)
         if reply is None:
-            await self._must_be_a_gateway(why)
+            await self._must_be_a_gateway(why, deadline)
             raise NotServedError(text, f"{why}, twice")
         if reply.status in _GONE:
             why = f"{self.host} answers {reply.status}"
-            await self._must_be_a_gateway(why)
+            await self._must_be_a_gateway(why, deadline)
             raise NotServedError(text, why)
         if 300 <= reply.status < 400:
             raise UnclearError(f"{self.host} redirects, which is not followed with a key")
         if reply.status != 200:
             raise UnclearError(f"{self.host} answers {reply.status}")
         if not blockhash.is_block(cid, reply.body):
-            raise NotServedError(text, f"{self.host} gave bytes that are not those of the CID")
+            why = f"{self.host} gave bytes that are not those of the CID"
+            await self._must_be_a_gateway(why, deadline)
+            raise NotServedError(text, why)
         return reply.body
 
     def close(self) -> None:
@@ -101,20 +103,20 @@ class Gateway:
             return None, f"{self.host} answers 504"
         return reply, ""
 
-    async def _must_be_a_gateway(self, but: str) -> None:
-        """Raises UnclearError if it is none, or does not work."""
+    async def _must_be_a_gateway(self, but: str, deadline: float) -> None:
+        """Raises UnclearError if it is none, does not work, or takes longer than that for anything."""
         if self._probe is None or (self._probe.done() and self._probe.cancelled()):
-            self._probe = asyncio.create_task(self._probed())
+            self._probe = asyncio.create_task(self._probed(min(deadline, PROBE_DEADLINE)))
         if failure := await asyncio.shield(self._probe):
             raise UnclearError(f"{but}, and no trustless gateway answers there: {failure}")
 
-    async def _probed(self) -> str:
+    async def _probed(self, deadline: float) -> str:
         """Why it is no gateway, or ""."""
         try:
-            async with asyncio.timeout(PROBE_DEADLINE):
-                reply = await self._ask(f"/ipfs/{PROBE}?format=raw", PROBE_DEADLINE)
+            async with asyncio.timeout(deadline):
+                reply = await self._ask(f"/ipfs/{PROBE}?format=raw", deadline)
         except TimeoutError:
-            return f"the empty block did not come within {PROBE_DEADLINE:g} s"
+            return f"the empty block did not come within {deadline:g} s"
         except UnclearError as error:
             return str(error)
         if reply.status == 200 and not reply.body:

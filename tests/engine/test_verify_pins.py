@@ -134,6 +134,24 @@ def test_a_gateway_that_gives_nothing_to_anybody_is_no_lie() -> None:
     assert found.verdict == "cannot-tell"
 
 
+@pytest.mark.parametrize(
+    ("mishap", "value", "says"),
+    [
+        ("html", 0.0, "the empty block bafkqaaa is answered with 200 and other bytes"),
+        ("delay", 0.6, "the empty block did not come within 0.25 s"),
+    ],
+)
+def test_a_web_page_for_everything_and_one_slower_than_asked_for_are_no_lie(
+    mishap: str, value: float, says: str
+) -> None:
+    rule = Rule(mishap=MISHAPS[mishap], value=value, path="/ipfs/*")
+    with Sandbox((KEY,), faults=Script([rule])) as site:
+        site.give(BLOCKS)
+        found = by_gateway(site, patience=1.0)
+    assert found.verdict == "cannot-tell"
+    assert says in found.why
+
+
 def test_hashes_that_cannot_be_checked_are_said(honest: Sandbox) -> None:
     blake3 = address.to_text(b"\x01\x55\x1e\x20" + bytes(32))
     found = by_gateway(honest, cid=blake3)
