@@ -228,8 +228,9 @@ class _Making:
                     f"Kubo left {count} pins as {_quoted(pin_name)}: one stays, and a plan shows the others as "
                     "deleted.",
                 )
-            if count and pin_name != own and pin_name not in self.adopt:
-                # The one that has Kubo's own name for it is taken over by itself.
+            if pin_name != own and pin_name not in self.adopt:
+                # The one that has Kubo's own name for it is taken over by itself. One that is not there yet comes:
+                # Kubo makes it before its policy is switched off.
                 self.adopt.append(pin_name)
 
 

@@ -104,7 +104,7 @@ def test_names_of_policies_are_apart() -> None:
         "mfs-my-mfs-2": {"kind": "mfs", "path": "/", "pinName": "my-mfs", "repinInterval": "5m"},
     }
     assert made.uses == {"a": ["mfs-my-mfs"], "b": ["mfs-my-mfs-2"]}
-    assert made.adopt == ("my mfs",)
+    assert made.adopt == ("my mfs", "my-mfs")
 
 
 def test_a_service_that_was_not_listed_has_no_policy() -> None:
