@@ -85,7 +85,8 @@ class Fetch:
         """The answer, or where it redirects to."""
         client = await self._client(url)
         self.requests += 1
-        request = client.build_request("GET", url, headers={"accept": accept})
+        reached, headers = _reached(url)
+        request = client.build_request("GET", reached, headers={"accept": accept, **headers})
         response = await client.send(request, stream=True)
         try:
             target = response.headers.get("location", "")
@@ -124,6 +125,16 @@ def _followed(url: str, target: str) -> str:
     if is_private(parts.hostname or "") and not is_private(host.partition(":")[0].strip("[]")):
         raise FetchError(f"{host} redirects to an address on this machine or its network")
     return new
+
+
+def _reached(url: str) -> tuple[str, dict[str, str]]:
+    """Where a URL is asked for. `<cid>.ipfs.localhost`, to which a gateway on this machine sends a path, is this
+    machine (RFC 6761), and not every resolver knows that."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not (parts.hostname or "").endswith(".localhost"):
+        return url, {}
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"localhost{port}").geturl(), {"host": _host(url)}
 
 
 def _host(url: str) -> str:

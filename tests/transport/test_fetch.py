@@ -50,6 +50,15 @@ def test_redirects_are_followed_and_counted() -> None:
         assert get(f"{first.url}/a").body == b"/a?x=1"
 
 
+def test_a_host_below_localhost_is_this_machine_whatever_the_resolver_knows() -> None:
+    """Where Kubo's gateway at `localhost` sends a path."""
+    with Gateway() as gateway:
+        port = gateway.url.rpartition(":")[2]
+        onward = (301, {"location": f"http://bafkqaaa.ipfs.localhost:{port}/?format=raw"}, b"")
+        gateway.answer = lambda path: onward if path.startswith("/ipfs/") else (200, {}, path.encode())
+        assert get(f"{gateway.url}/ipfs/bafkqaaa?format=raw").body == b"/?format=raw"
+
+
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/", "//[", "http://", "gopher:x"])
 def test_redirects_to_what_is_no_place_are_not_followed(target: str) -> None:
     assert "127.0.0.1" in fails((302, {"location": target}, b""))
