@@ -15,7 +15,7 @@ _TEXT = {"content-type": "text/plain; charset=utf-8"}
 class FailureError(Exception):
     """Ends a request with an HTTP status, a reason for machines and details for people. Neither may be empty.
 
-    `more` follows the body.
+    `more` follows the body. `shape`: that of this refusal, whatever the service's others look like.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class FailureError(Exception):
         headers: dict[str, str] | None = None,
         *,
         more: bytes = b"",
+        shape: Shape | None = None,
     ) -> None:
         super().__init__(details)
         self.status = status
@@ -33,9 +34,10 @@ class FailureError(Exception):
         self.details = details
         self.headers = headers or {}
         self.more = more
+        self.shape = shape
 
     def answer(self, shape: Shape = "failure") -> Answer:
-        headers, body = shaped(shape, self.status, self.reason, self.details)
+        headers, body = shaped(self.shape or shape, self.status, self.reason, self.details)
         return Answer(status=self.status, body=body + self.more, headers={**headers, **self.headers})
 
 
@@ -73,7 +75,8 @@ def bad_request(details: str) -> FailureError:
 
 def unauthorized(status: int = 401) -> FailureError:
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
-    return FailureError(status, "UNAUTHORIZED", "Access token is missing or invalid", headers)
+    reason = "KEYS_MUST_BE_STRINGS" if status == 400 else "UNAUTHORIZED"
+    return FailureError(status, reason, "Access token is missing or invalid", headers)
 
 
 def not_found(details: str) -> FailureError:

@@ -50,6 +50,7 @@ HELIA = Personality(
     name="helia",
     second_add="stuck",
     same_cid_replace="inPlace",
+    cid_echo="base32",
     unique=False,
     limit_check="zero",
     default_status="all",

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from reconciler.core import cid as cids
-from reconciler.sandbox.failure import bad_request
+from reconciler.sandbox.failure import FailureError, bad_request
+from reconciler.sandbox.personality import Shape
 
 #: Largest body that is read. The API bounds names and origins, not the values of `meta`.
 MAX_BODY = 1 << 20
@@ -76,7 +77,8 @@ def _parse_loosely(body: bytes, check: str) -> Pin | None:
     try:
         sent = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise bad_request(f"error decoding request body: {e}") from None
+        shape: Shape | None = "html" if check == "none" else None
+        raise FailureError(400, "BAD_REQUEST", f"error decoding request body: {e}", shape=shape) from None
     if not isinstance(sent, dict) or not isinstance(sent.get("cid"), str) or not sent["cid"]:
         return None
     cid, name, meta, origins = sent["cid"], sent.get("name"), sent.get("meta"), sent.get("origins")

@@ -51,6 +51,8 @@ def parse(raw: bytes, habits: Personality) -> Query:
     try:
         return _parse(raw, habits)
     except FailureError as error:
+        if error.status == 500:  # it breaks down, whatever it makes of a wrong value
+            raise
         if habits.bad_query == "empty":
             return NOTHING
         if habits.bad_query == "500":
@@ -71,6 +73,8 @@ def _parse(raw: bytes, habits: Personality) -> Query:
         raise bad_request("The query is not percent-encoded UTF-8") from None
     for key, value in pairs:
         if key in given and key in _KNOWN:
+            if habits.bad_query == "empty":
+                raise FailureError(500, "INTERNAL_SERVER_ERROR", f"{key}: given twice", shape="html")
             raise bad_request(f"{key}: given twice; join the values with commas")
         given[key] = value
     for key in habits.ignored:
@@ -78,7 +82,7 @@ def _parse(raw: bytes, habits: Personality) -> Query:
     if "cid" in given and habits.cid_filter == "alone":
         given = {key: given[key] for key in ("cid", "limit") if key in given}
     if "meta" in given and habits.meta_filter == "error":
-        raise FailureError(500, "INTERNAL_SERVER_ERROR", "meta cannot be filtered by")
+        raise FailureError(500, "INTERNAL_SERVER_ERROR", "meta cannot be filtered by", shape="html")
 
     since, until = _window(given.get("after"), given.get("before"), habits)
     name = given.get("name")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.sandbox import CLUSTER, HELIA, Lifecycle, Personality, Sandbox
+from reconciler.sandbox import CLUSTER, HELIA, PERSONALITIES, Lifecycle, Personality, Sandbox
 
 TOKEN = "first-token"
 ALL = "queued,pinning,pinned,failed"
@@ -73,6 +73,32 @@ def test_cluster_has_one_pin_per_spelling_and_its_replaces_lose(talk: Talk, cid:
         assert answer.json()["status"] == "queued"
         assert api.get(f"/pins/{v1}").status_code == 404
         assert [pin["status"] for pin in listed(api)] == ["pinning"]
+
+
+def test_mock_breaks_down_in_html(talk: Talk, cid: CidOf) -> None:
+    with Sandbox([TOKEN], personality=PERSONALITIES["mock"]) as running, talk(running) as api:
+        running.store.put(TOKEN, cid(1), meta={"a": "b"})
+        broken = [
+            api.get("/pins", params={"meta": '{"a":"b"}'}),
+            api.get("/pins", params=[("cid", cid(1)), ("cid", cid(2))]),
+            api.post("/pins", content=b'{"cid":'),
+        ]
+        assert [answer.status_code for answer in broken] == [500, 500, 400]
+        assert {answer.headers["content-type"] for answer in broken} == {"text/html; charset=utf-8"}
+        assert api.get("/pins", params={"status": "bogus"}).json() == {"count": 0, "results": []}
+
+
+def test_pinata_says_what_it_misses_without_a_key() -> None:
+    with Sandbox([TOKEN], personality=PERSONALITIES["pinata"]) as running:
+        answer = httpx.get(f"{running.url}/pins", trust_env=False)
+        assert (answer.status_code, answer.json()["error"]["reason"]) == (400, "KEYS_MUST_BE_STRINGS")
+
+
+def test_helia_writes_base36_as_base32(talk: Talk) -> None:
+    with Sandbox([TOKEN], personality=HELIA) as running, talk(running) as api:
+        sent = "k2cwuea3fcsput7tl4qouwhre1qqfxibl7k6k94mzj3ya7yg9e79r0ll"
+        echoed = api.post("/pins", json={"cid": sent}).json()["pin"]["cid"]
+        assert echoed == "bafkreibz7kpmdeho463pjx7rcagwgq7bbemnarghl2wi7hu2ewlbop4aze"
 
 
 def test_in_place_keeps_id_and_created_and_what_is_not_sent(talk: Talk, cid: CidOf) -> None:
