@@ -158,6 +158,8 @@ class Differ:
                 self.yielding.doom(name, p, "failed")
         if stand is not None and stand in pinned_w:
             self._in_place(name, entry, stand)
+            if under and under[0].status not in (PINNED, FAILED):
+                self._newer(name, entry, under[0])
         elif waiting_w and (stand is None or age(waiting_w[0]) > age(stand)):
             self.found.waiting += 1
             kept = f"; {_short(stand.cid.text)} stays until it is pinned" if stand is not None else ""
@@ -207,6 +209,12 @@ class Differ:
                 self._replace(name, entry, "meta", how, [stand])
         else:
             self.found.unchanged += 1
+
+    def _newer(self, name: str, entry: Desired, pin: Remote) -> None:
+        """All is as wanted, and yet not for good: what waits under the name is newer, and nothing may delete it."""
+        if name not in self.yielding.coming:
+            detail = f"another one is {pin.status} under this name"
+            self._act(Keep(**self._head(name, entry), reason="wait-second-half", detail=detail))
 
     def _rename_in_place(self, name: str, entry: Desired, stand: Remote) -> None:
         how = self.profile.same_cid_way

@@ -196,7 +196,12 @@ def _moving(
         )
     stamp = Stamp(pinrec="", id="", created="", digest="", resolved={}, now=now)
     plan = make_plan(manifest, wanted, Snapshot(listings=listings), Overrides(allow_empty=True), stamp).plan
-    quiet = ("waiting", "satisfied")
+    # Under a wanted name the second half is that of a duplicate which is not pinned yet.
+    quiet = ("waiting", "satisfied", "wait-second-half")
     return list(
-        dict.fromkeys(a.name for a in plan.actions if not (isinstance(a, Keep) and a.reason in quiet))
+        dict.fromkeys(
+            a.name
+            for a in plan.actions
+            if not (isinstance(a, Keep) and a.reason in quiet and a.name in wanted.by_service[a.service])
+        )
     )

@@ -81,6 +81,8 @@ def test_every_history_of_a_key(history: tuple[tuple[str, str], ...]) -> None:
     if stand is not None and stand in w:
         assert changes == []
         assert deleted(actions) == {p.requestid for p in pins if p is not stand} - waits
+        told = ["wait-second-half"] if pins[-1].status == "queued" else []
+        assert [a.reason for a in actions if isinstance(a, Keep)] == told, "it is not over yet"
     elif waiting_w and (stand is None or waiting_w[-1].age > stand.age):
         assert changes == []
         assert [a.reason for a in actions if isinstance(a, Keep)] == ["waiting"]

@@ -231,11 +231,15 @@ class History:
         self.time.ahead += 1.0
 
     def _settle(self) -> Planned:
-        for _ in range(8):
+        waited = False
+        for _ in range(9):
             planned = self._run(Fate())
             assert planned
             if not planned.plan.changes:
-                break
+                if waited:
+                    break
+                # What is queued comes to its end, and may then be a duplicate that has to go.
+                waited, self.time.ahead = True, self.time.ahead + 5.0
         return planned
 
     def _run(self, fate: Fate, *, noisy: bool = False) -> Planned | None:
