@@ -1,5 +1,6 @@
 """How an error is told: one clear line and what to do next, never a traceback."""
 
+import errno
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -58,6 +59,8 @@ def _lines(error: BaseException) -> Iterator[str]:
             yield f"  → {terminal(error.hint)}"
     elif isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
+        if not place and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            place = "cannot write the output: "  # a file of ours is told with its name
         yield f"pinrec: {terminal(place + (error.strerror or str(error)))}"
     else:
         text = terminal(clip(str(error) or "no message", 300))

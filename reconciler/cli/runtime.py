@@ -158,19 +158,18 @@ def _events(options: Options, manifest: Manifest) -> "Iterator[Events]":
     from reconciler import __version__
     from reconciler.engine.events import Events, open_events
 
-    with open_events(options.events) as stream:
-        events = Events(stream)
-        events.begin(
-            pinrec=__version__, command=options.command, owner=manifest.owner, manifest=manifest.path
-        )
-        try:
-            yield events
-        except PinrecError as error:
-            events.error(error.message, error.exit_code)
-            raise
-        except BaseException as error:
-            events.error(type(error).__name__, EXIT_ERROR)
-            raise
+    events = Events(open_events(options.events))
+    events.begin(pinrec=__version__, command=options.command, owner=manifest.owner, manifest=manifest.path)
+    try:
+        yield events
+    except PinrecError as error:
+        events.error(error.message, error.exit_code)
+        raise
+    except BaseException as error:
+        events.error(type(error).__name__, EXIT_ERROR)
+        raise
+    finally:
+        events.end()
 
 
 def _journal(options: Options, *, required: bool, keep: "Callable[[Journal], Journal]") -> "Journal | None":

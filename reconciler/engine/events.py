@@ -6,6 +6,7 @@ does not know. Schema: `schemas/events.schema.json`. No line holds a key, an end
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -142,12 +143,20 @@ class Events:
         self._stream = stream
         self._now = now
         self._also: Progress | None = None
-        self._broken = False
+        #: Why nothing is written any more, or ""; and whether that was told.
+        self._broken = ""
+        self._told = False
 
     def tee(self, also: Progress) -> "Events":
         """Let `also` hear everything, too."""
         self._also = also
+        self._tell()
         return self
+
+    def end(self) -> None:
+        """Close the file; what it could not take was told before."""
+        with suppress(OSError):
+            self._stream.close()
 
     def close(self) -> None:
         """What a live display has: called when it must leave the terminal."""
@@ -236,10 +245,13 @@ class Events:
             self._stream.write(msgspec.json.encode(event).decode() + "\n")
             self._stream.flush()
         except (OSError, ValueError) as error:
-            self._broken = True
-            if self._also is not None:
-                reason = getattr(error, "strerror", None) or type(error).__name__
-                self._also.note("", f"--events: no more events are written: {reason}")
+            self._broken = getattr(error, "strerror", None) or type(error).__name__
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._broken and not self._told and self._also is not None:
+            self._told = True
+            self._also.note("", f"--events: no more events are written: {self._broken}")
 
 
 def open_events(path: str) -> TextIO:

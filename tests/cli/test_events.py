@@ -124,3 +124,14 @@ def test_a_disk_that_is_full_is_told_of_once_and_stops_nothing() -> None:
         # What could not be written must not be tried again when the file is closed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
     assert notes == ["--events: no more events are written: No space left on device"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--yes")])
+def test_a_full_disk_for_events_changes_no_exit_code(world: World, command: tuple[str, ...]) -> None:
+    world.manifest(f"name: a, cid: {A}")
+    result = world.run(*command, "--events", "/dev/full")
+    assert result.code == 0, result.err
+    told = "--events: no more events are written: No space left on device"
+    assert [line for line in result.err.splitlines() if "No space" in line] == [told]
+    assert world.run("plan", "--detailed-exitcode").code == (0 if "apply" in command else 2)
