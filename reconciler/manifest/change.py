@@ -35,13 +35,16 @@ def change_yaml(
     return after
 
 
-def change_lines(file: str, change: Callable[[str], str]) -> None:
-    """Change a list file."""
+def change_lines(path: str, file: str, change: Callable[[str], str], manifest: Manifest) -> Manifest:
+    """As `change_yaml`, for a list file of the manifest."""
     with held(file) as holding:
         text = _decoded(holding.data, file)
         new = change(text)
-        if new != text:
-            holding.replace(new.encode())
+        if new == text:
+            return manifest
+        after = load_manifest(path, instead={holding.path: new})
+        holding.replace(new.encode())
+    return after
 
 
 def _decoded(data: bytes, file: str) -> str:

@@ -6,6 +6,7 @@ only if it is valid as a whole the file is replaced.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any, Literal  # Any: a YAML value is whatever was written
 
 from msgspec import Struct
@@ -120,8 +121,9 @@ def set_cid(path: str, name: str, cid: Cid) -> Edit:
     if entries[0].spec.source:
         lines.editable(file)
         prefixes = _prefixes(manifest, entries[0].spec.source)
-        change_lines(file, lambda text: lines.set_cid(text, name, cid.text, prefixes=prefixes))
-        manifest = load_manifest(path)
+        manifest = change_lines(
+            path, file, lambda text: lines.set_cid(text, name, cid.text, prefixes=prefixes), manifest
+        )
     else:
 
         def change(yaml: Yaml) -> None:
@@ -156,8 +158,12 @@ def remove_pin(path: str, name: str, services: Sequence[str] = ()) -> Edit:
         lines.editable(file)
         prefixes = _prefixes(manifest, entries[0].spec.source)
         unnamed = not entries[0].name
-        change_lines(file, lambda text: lines.remove(text, key, prefixes=prefixes, canonical=unnamed))
-        manifest = load_manifest(path)
+        manifest = change_lines(
+            path,
+            file,
+            lambda text: lines.remove(text, key, prefixes=prefixes, canonical=unnamed),
+            manifest,
+        )
     else:
 
         def change(yaml: Yaml) -> None:
@@ -266,7 +272,7 @@ def _missing(there: Sequence[Entry], cid: Cid, where: Sequence[str], name: str) 
         if common and entry.cid != cid:
             raise UsageError(
                 f"{shown(name)} is wanted on {', '.join(sorted(common))} with another CID ({_place(entry)})",
-                hint=f"`pinrec pin set {name} {cid.text}` changes it"
+                hint=f"`pinrec pin set {quote(name)} {cid.text}` changes it"
                 if isinstance(entry.cid, Cid)
                 else f"it takes its CID from {entry.cid}",
             )

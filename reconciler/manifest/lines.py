@@ -17,7 +17,7 @@ def editable(file: str) -> None:
 def set_cid(text: str, name: str, cid: str, *, prefixes: Collection[str]) -> str:
     """The text with `cid` in every line of `name`, whose prefix is one of `prefixes`."""
     return "".join(
-        line.replace(line.split(None, 1)[0], cid, 1) if found else line
+        line.replace(line.lstrip("\ufeff").split(None, 1)[0], cid, 1) if found else line
         for line, found in _lines(text, name, prefixes)
     )
 

@@ -9,6 +9,7 @@ UTF-8, with or without a byte order mark. Empty lines are skipped; an empty file
 
 import csv
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import TextIO
 
 import msgspec
@@ -50,16 +51,31 @@ class _Sink:
             self._problems.count(1)
 
 
-def read_list(path: str, *, file: str, prefix: str, spec: Spec, add: Add, problems: Problems) -> None:
+def read_list(
+    path: str,
+    *,
+    file: str,
+    prefix: str,
+    spec: Spec,
+    add: Add,
+    problems: Problems,
+    instead: str | None = None,
+) -> None:
     """Hand every line of the file at `path` to `add`.
 
-    `file` is what messages call it. Raises ListError if the file cannot be read.
+    `file` is what messages call it, `instead` the text that is about to be in its place. Raises ListError if the file
+    cannot be read.
     """
     sink = _Sink(file, problems)
     suffix = path[path.rfind(".") :].lower() if "." in path else ""
     read = {".csv": _csv, ".ndjson": _ndjson, ".jsonl": _ndjson}.get(suffix, _text)
+    newline = "" if read is _csv else None
     try:
-        with open(path, encoding="utf-8-sig", newline="" if read is _csv else None) as lines:
+        with (
+            open(path, encoding="utf-8-sig", newline=newline)
+            if instead is None
+            else StringIO(instead.removeprefix("\ufeff"), newline)
+        ) as lines:
             read(lines, prefix, spec, add, sink)
     except OSError as error:
         raise ListError((error.strerror or "it cannot be read").lower()) from None

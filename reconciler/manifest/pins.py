@@ -34,6 +34,7 @@ class Pins:
         unsure: bool,
         problems: Problems,
         node: bool,
+        instead: Mapping[str, str],
     ) -> None:
         self.sources: list[Source] = []
         self.notes: list[Note] = []
@@ -45,6 +46,7 @@ class Pins:
         self._defaults = defaults
         self._unsure = unsure
         self._node = node
+        self._instead = instead
         self._problems = problems
         self._specs: dict[tuple[object, ...], Spec] = {}
 
@@ -216,6 +218,7 @@ class Pins:
                 spec=spec,
                 add=self._entries.add,
                 problems=self._problems,
+                instead=self._instead.get(os.path.realpath(path)) if self._instead else None,
             )
         except ListError as error:
             self._problems.at(document, ("pins", index, "from"), f"{shown(item['from'])}: {error}")

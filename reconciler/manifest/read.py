@@ -53,7 +53,7 @@ def load_manifest(
 ) -> Manifest:
     """The manifest at `path`, with what it includes and the list files it names; "-" is `stdin`.
 
-    `instead` holds texts by real path, for YAML files that are about to be replaced by them.
+    `instead` holds texts by real path, for files that are about to be replaced by them.
     Resolves no key and no CID that is to be found elsewhere. Raises ManifestError with all problems at once.
     """
     return _Reading(instead or {}).manifest(path, stdin)
@@ -312,6 +312,7 @@ class _Reading:
             unsure=self.unsure,
             problems=self.problems,
             node=any("node" in d.value for d in self.documents),
+            instead=self.instead,
         )
         if "services" in defaults:
             pins.check_target(self.documents[0], ("defaults", "services"), defaults["services"])

@@ -260,6 +260,19 @@ def test_an_entry_in_a_list_file(world: World) -> None:
     assert listed.read_bytes() == f"# data\n\n{A} three\r\n".encode()
 
 
+def test_a_list_file_is_checked_before_it_is_replaced(world: World) -> None:
+    """The same line in two lists is one pin; another CID in one of them would be two for one name."""
+    for name in ("one.txt", "two.txt"):
+        (world.place / name).write_text(f"\ufeff{A} site\n")
+    world.manifest("from: one.txt", "from: two.txt")
+    result = world.run("pin", "set", "site", B)
+    assert (result.code, "wanted with two CIDs" in result.err) == (64, True)
+    assert (world.place / "one.txt").read_text() == f"\ufeff{A} site\n"
+    (world.place / "two.txt").write_text("")
+    assert world.run("pin", "set", "site", B).code == 0
+    assert (world.place / "one.txt").read_text() == f"\ufeff{B} site\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content"), [("d.csv", f"cid,name\n{A},a\n"), ("d.ndjson", json.dumps({"cid": A, "name": "a"}))]
 )
