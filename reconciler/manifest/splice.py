@@ -141,7 +141,14 @@ class Yaml:
                 ),
             )
             at = inside.index((begin, node.end))
-            if at > 0:
+            comma = self._comma(node.end)
+            gap = self.text[inside[at - 1][1] if at > 0 else begin : begin]
+            behind = self.text[node.end : self._line_end(node.end if comma is None else comma)]
+            if "#" in gap + behind or (len(inside) == 1 and comma is not None):
+                if comma is None and at > 0:
+                    comma = self._comma(inside[at - 1][1])
+                new = self._without(begin, node.end, comma)
+            elif at > 0:
                 new = self._put(inside[at - 1][1], node.end, "")
             elif len(inside) > 1:
                 new = self._put(begin, inside[1][0], "")
@@ -149,9 +156,10 @@ class Yaml:
                 new = self._put(begin, node.end, "")
             self._become(new, _with(self.value, around, wanted))
             return
-        first = self._line_start(begin)
+        dash = self._dash_above(begin) if isinstance(container, list) else -1
+        first = self._line_start(begin if dash < 0 else dash)
         after = self._line_end(max(node.end, node.key_end + 1))
-        if self.text[first:begin].strip(" -\t"):
+        if self.text[first : begin if dash < 0 else dash].strip(" -\t"):
             raise self._cannot("something else stands on its line")
         text = self.text[:first] + self.text[after:]
         if size == 1:
@@ -161,6 +169,20 @@ class Yaml:
             colon = self.text.index(":", box.key_end)
             text = text[: colon + 1] + (" []" if isinstance(container, list) else " {}") + text[colon + 1 :]
         self._become(text, _with(self.value, around, wanted))
+
+    def _without(self, begin: int, end: int, comma: int | None) -> str:
+        """Without an item between brackets, its comma and the comment behind it. Those of its neighbours stay."""
+        first, after = self._line_start(begin), self._line_end(end)
+        rest = "".join(self.text[i] for i in range(end, after) if i != comma).strip()
+        if not self.text[first:begin].strip() and (not rest or rest.startswith("#")):
+            begin, end = first, after
+        else:
+            begin = max(first, len(self.text[:begin].rstrip(" \t")))
+        new = self._put(begin, end, "")
+        if comma is None or begin <= comma < end:
+            return new
+        comma -= end - begin if comma >= end else 0
+        return new[:comma] + new[comma + 1 :]
 
     # --- parts --------------------------------------------------------------------------------------------------
 
@@ -174,6 +196,13 @@ class Yaml:
             return
         found = self._spans(path, path[:-1])
         node, box = found[path], found[path[:-1]]
+        if node.flow and node.kind != "alias" and "#" in self.text[node.start : node.end]:
+            # The comments between the brackets stay, so the closing one is on a line of its own.
+            at = self._line_start(node.end - 1)
+            piece = flow(wanted, as_json=self._json)[1:-1]
+            line = " " * (self._column(node.end - 1) + 2) + piece + self._newline
+            self._become(self._put(at, at, line), _with(self.value, path, wanted))
+            return
         if box.flow or node.kind == "alias" or self.text[node.start : node.start + 1] == "&":
             self.set(path, wanted)
             return
@@ -238,12 +267,37 @@ class Yaml:
 
     def _dash(self, item: Span) -> int:
         line = self.text[self._line_start(item.start) : item.start]
-        if line.strip() != "-":
+        if line.strip() == "-":
+            return line.index("-")
+        above = self._dash_above(item.start)
+        if above < 0:
             raise self._cannot("the last item does not begin on the line of its dash")
-        return line.index("-")
+        return self._column(above)
+
+    def _dash_above(self, start: int) -> int:
+        """Where the dash of an item is that begins below it, with nothing but comments between; -1 if not there."""
+        end = self._line_start(start)
+        if self.text[end:start].strip():
+            return -1
+        while end > 0:
+            at = self._line_start(end - 1)
+            line = self.text[at:end].strip()
+            if line[:1] == "-" and line[1:].lstrip()[:1] in ("", "#"):
+                return self.text.index("-", at)
+            if line and line[0] != "#":
+                return -1
+            end = at
+        return -1
+
+    def _comma(self, at: int) -> int | None:
+        """Where the comma behind an item between brackets is, if there is one."""
+        while at < len(self.text) and (self.text[at] == "#" or self.text[at].isspace()):
+            at = self._line_end(at) if self.text[at] == "#" else at + 1
+        return at if self.text[at : at + 1] == "," else None
 
     def _after_empty_line(self, item: Span) -> bool:
-        start = self._line_start(item.start)
+        above = self._dash_above(item.start)
+        start = self._line_start(item.start if above < 0 else above)
         return start > 1 and not self.text[self._line_start(start - 1) : start].strip()
 
     def _spans(self, *paths: Path) -> dict[Path, Span]:
