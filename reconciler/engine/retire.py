@@ -36,6 +36,10 @@ async def retire(
     Raises Moved if the pin stays, ServiceError if the service did not answer."""
     service, ref = action.service, victim.ref
     if ref.requestid in run.evidence.returned.get(service, ()):
+        now = run.evidence.get(service, ref.requestid)
+        if run.planned.diffs[service].one and now is not None and now.listed_name != ref.name:
+            # One pin for each CID: an add for another name took it over, so this name has given it up.
+            raise Moved("it bears another name now", gone=True)
         raise Moved("its id was just given to a new pin")
     if ref.status == FAILED:
         # A failure is believed after a second look.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest import load_manifest
+from reconciler.sandbox.personalities import CLUSTER
 from reconciler.sandbox.server import Sandbox
 from tests.cli.conftest import KEY, A, B, C, World
 
@@ -142,6 +143,22 @@ def test_one_entry_for_a_list_of_services(world: World) -> None:
         assert (both.code, both.out) == (0, f"box: deleted a {A}\ntwo: deleted a {A}\n")
         assert "name: a\n" not in text(world)
         assert world.there() == {"other": B}
+
+
+def test_names_that_part_where_there_is_one_pin_for_each_cid(world: World) -> None:
+    """The pin that both shared is taken over by the name that stays: the other has nothing left to give up."""
+    with Sandbox((KEY,), personality=CLUSTER) as cluster:
+        world.manifest(
+            f"name: production, cid: {A}, services: [c]",
+            f"name: staging, cid: {A}, services: [c]",
+            services=f"  c: {{preset: ipfs-cluster, endpoint: '{cluster.url}', key: {{env: BOX_KEY}}}}\n",
+        )
+        assert world.run("apply", "--yes").code == 0
+        parted = world.run("pin", "set", "production", B, "--apply")
+        assert (parted.code, parted.out) == (0, f"c: replaced production {B}\n")
+        for name, cid in (("staging", B), ("production", C)):
+            assert world.run("pin", "set", name, cid, "--apply").code == 0
+        assert "No changes" in world.run("plan").out
 
 
 def test_a_service_that_is_down_is_told_of_and_the_other_is_served(world: World) -> None:
