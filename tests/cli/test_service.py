@@ -109,6 +109,13 @@ def test_a_key_is_replaced_without_being_read(
     assert text() == before
 
 
+@pytest.mark.parametrize("args", [["key", "box"], ["add", "two", "--preset", "pinata"]])
+def test_a_key_as_an_argument_is_refused_and_not_repeated(world: World, args: list[str]) -> None:
+    world.manifest()
+    result = world.run("service", *args, KEY)  # which looks for the key in all that is printed
+    assert (result.code, "a key is never an argument" in result.err) == (64, True)
+
+
 def test_a_prompt_does_not_echo(world: World) -> None:
     world.manifest()
     master, slave = pty.openpty()

@@ -81,7 +81,17 @@ def _key_options(function: F) -> F:
 _name = click.argument("name", shell_complete=complete_services)
 
 
-@command.command("add", epilog=_ADD_EPILOG)
+#: What is too much on the line may be a key, which click would print.
+_MUTE = {"allow_extra_args": True}
+
+
+def _no_more() -> None:
+    """Raises UsageError for an argument too many."""
+    if click.get_current_context().args:
+        raise click.UsageError("one NAME, and nothing else: a key is never an argument, --key-stdin reads it")
+
+
+@command.command("add", epilog=_ADD_EPILOG, context_settings=_MUTE)
 @click.argument("name")
 @click.option("--preset", type=click.Choice(PRESET_NAMES), help="A service that pinrec knows.")
 @click.option("--endpoint", metavar="URL", help="Its API, without /pins. [default: the preset's]")
@@ -98,6 +108,7 @@ def add(options: Options, /, name: str, preset: str | None, endpoint: str | None
     from reconciler.core.errors import UsageError
     from reconciler.manifest.edit_service import add_service
 
+    _no_more()
     if preset is None and endpoint is None:
         raise click.UsageError("which service? Give --preset, --endpoint, or both")
     path = named(options)
@@ -211,7 +222,7 @@ def test(options: Options, /, name: str) -> int:
     return code
 
 
-@command.command("key", epilog=_KEY_EPILOG)
+@command.command("key", epilog=_KEY_EPILOG, context_settings=_MUTE)
 @_name
 @_key_options
 @common
@@ -227,6 +238,7 @@ def key(options: Options, /, name: str, **given: Any) -> int:
     from reconciler.cli.render.escape import terminal
     from reconciler.manifest.edit_service import set_key, written
 
+    _no_more()
     path = named(options)
     manifest = load(options)
     spec = _service(manifest.services, name)
