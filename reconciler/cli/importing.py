@@ -28,7 +28,7 @@ class Row(Struct, frozen=True, kw_only=True):
 def read_rows(stream: TextIO, form: Form, *, file: str) -> Iterator[Row]:
     """Raises UsageError, with the line, for what is no such list."""
     try:
-        yield from {"csv": _csv, "ndjson": _ndjson, "kubo": _kubo}[form](stream, file)
+        yield from {"csv": _csv, "ndjson": _ndjson, "kubo": _kubo}[form](_unmarked(stream), file)
     except UnicodeDecodeError:
         raise UsageError(f"{file} is not UTF-8") from None
 
@@ -65,7 +65,13 @@ def from_rows(rows: Iterator[Row], services: tuple[str, ...], check: Check) -> T
     return Takeover(wanted=tuple(entries), left_out=tuple(left))
 
 
-def _csv(stream: TextIO, file: str) -> Iterator[Row]:
+def _unmarked(stream: TextIO) -> Iterator[str]:
+    """The lines, without the byte order mark that standard input may begin with."""
+    yield next(stream, "").removeprefix("\ufeff")
+    yield from stream
+
+
+def _csv(stream: Iterator[str], file: str) -> Iterator[Row]:
     reader = csv.reader(stream, strict=True)
     try:
         head = [column.strip().lower() for column in next(reader, [])]
@@ -87,7 +93,7 @@ def _csv(stream: TextIO, file: str) -> Iterator[Row]:
         raise UsageError(f"{file}:{reader.line_num}: this is not valid CSV: {error}") from None
 
 
-def _ndjson(stream: TextIO, file: str) -> Iterator[Row]:
+def _ndjson(stream: Iterator[str], file: str) -> Iterator[Row]:
     """`{"cid", "name"}`, or a PinStatus of the API, as `ls --format ndjson` writes it."""
     for number, line in enumerate(stream, 1):
         if line.strip():
@@ -98,7 +104,7 @@ def _ndjson(stream: TextIO, file: str) -> Iterator[Row]:
             yield _row(pin["cid"], pin.get("name"), value.get("status"), number)
 
 
-def _kubo(stream: TextIO, file: str) -> Iterator[Row]:
+def _kubo(stream: Iterator[str], file: str) -> Iterator[Row]:
     """`ipfs pin remote ls`: CID, status and name between tabs; or the objects of `--enc=json`."""
     for number, line in enumerate(stream, 1):
         if not line.strip():

@@ -6,6 +6,7 @@ import json
 import random
 from base64 import b32encode
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,23 @@ def test_lists(world: World, form: str, text: str) -> None:
     assert result.code == 0, result.err
     assert pins() == {("website", A): ("box",), ("a, b", B): ("box",), ("", C): ("box",)}
     assert world.sandbox.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("csv", f"cid,name\r\n{A},x\r\n"),
+        ("ndjson", json.dumps({"cid": A, "name": "x"})),
+        ("kubo", f"{A}\tpinned\tx\n"),
+    ],
+)
+def test_a_byte_order_mark_on_standard_input(
+    world: World, monkeypatch: pytest.MonkeyPatch, form: str, text: str
+) -> None:
+    world.manifest()
+    monkeypatch.setattr("sys.stdin", StringIO(f"\ufeff{text}"))
+    assert world.run("import", "box", "--from", "-", "--format", form, "--out", "new.yaml").code == 0
+    assert pins() == {("x", A): ("box",)}
 
 
 def test_what_kubo_escapes_and_what_is_no_name(world: World) -> None:
