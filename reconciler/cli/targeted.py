@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec.structs import replace
 
 from reconciler.cli import interrupt, runtime
-from reconciler.cli.options import Options
+from reconciler.cli.options import DEFAULT_FILE, Options
 from reconciler.cli.output import emit, say, style
 from reconciler.cli.render import words
 from reconciler.cli.render.escape import clip, quoted, terminal
@@ -84,7 +84,8 @@ def apply_names(
         code = report.exit_code(planned.plan)
         if code:
             again = " ".join(f"--target {shlex.quote(target)}" for target in overrides.targets[:3])
-            say(options, f"The manifest is edited; to try again: pinrec apply {again}")
+            file = f" -f {shlex.quote(options.file)}" if options.file != DEFAULT_FILE else ""
+            say(options, f"The manifest is edited; to try again: pinrec apply {again}{terminal(file)}")
         return code
 
     lock = Lock(options.state_dir, manifest.owner)

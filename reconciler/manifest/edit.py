@@ -48,8 +48,12 @@ def add_pin(
     services: Sequence[str] = (),
     meta: Mapping[str, str] | None = None,
     origins: Sequence[str] = (),
+    check_only: bool = False,
 ) -> Edit:
-    """Want `cid` on `services`, or where the manifest pins by default. Raises UsageError, ManifestError."""
+    """Want `cid` on `services`, or where the manifest pins by default. Raises UsageError, ManifestError.
+
+    With `check_only` nothing is written.
+    """
     manifest = load_manifest(path)
     for service in services:
         known_service(manifest, service)
@@ -87,7 +91,7 @@ def add_pin(
             item["origins"] = list(origins)
         yaml.add_item(("pins",), item)
 
-    manifest = change_yaml(path, path, change, manifest)
+    manifest = change_yaml(path, path, change, manifest, check_only=check_only)
     return Edit(manifest=manifest, what=result, file=file, name=key, services=where)
 
 

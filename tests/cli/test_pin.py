@@ -115,6 +115,14 @@ def test_add_without_a_name_several_at_once(world: World) -> None:
     assert world.run("pin", "add", A).out == f"unchanged {A} in pinrec.yaml\n"
 
 
+def test_of_several_all_are_added_or_none(world: World) -> None:
+    world.manifest(f"cid: {B}")
+    before = text(world)
+    result = world.run("pin", "add", A, B, "--meta", "team=web")
+    assert (result.code, "is there already with other meta" in result.err) == (64, True)
+    assert text(world) == before
+
+
 def test_add_what_is_there(world: World) -> None:
     world.manifest(f"name: a, cid: {A}")
     assert world.run("pin", "add", A, "--name", "a").out == "unchanged a in pinrec.yaml\n"
@@ -191,10 +199,14 @@ def test_rm_of_what_was_never_applied(world: World) -> None:
 def test_a_guard_holds_with_apply_too(world: World) -> None:
     world.manifest(f"name: a, cid: {A}", extra="protected: [a]\n")
     world.run("apply", "--yes")
+    before = text(world)
     result = world.run("pin", "rm", "a", "--apply")
     assert result.code == 4
     assert result.out.startswith("box: a delete ")
     assert "to try again: pinrec apply --target a\n" in result.err
+    (world.place / "my pins.yaml").write_text(before)
+    named = world.run("pin", "rm", "a", "--apply", "-f", "my pins.yaml")
+    assert "to try again: pinrec apply --target a -f 'my pins.yaml'\n" in named.err
     assert world.there() == {"a": A}
 
 

@@ -94,11 +94,22 @@ def add(
     path = _file(options)
     wanted = [_cid(text) for text in dict.fromkeys(cids)]
     pairs = _pairs(meta)
-    edits = [
-        add_pin(path, cid=cid, name=name or "", services=_split(services), meta=pairs, origins=origins)
-        for cid in wanted
-    ]
-    return _finish(options, edits, **applying)
+
+    def edit(cid: Any, *, check_only: bool) -> "Edit":
+        return add_pin(
+            path,
+            cid=cid,
+            name=name or "",
+            services=_split(services),
+            meta=pairs,
+            origins=origins,
+            check_only=check_only,
+        )
+
+    # All or none: if one of several is refused, the others are not in the file either.
+    for one in wanted[:-1] and wanted:
+        edit(one, check_only=True)
+    return _finish(options, [edit(one, check_only=False) for one in wanted], **applying)
 
 
 @command.command("set", epilog=_SET_EPILOG)
