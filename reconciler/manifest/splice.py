@@ -176,6 +176,9 @@ class Yaml:
         rest = "".join(self.text[i] for i in range(end, after) if i != comma).strip()
         if not self.text[first:begin].strip() and (not rest or rest.startswith("#")):
             begin, end = first, after
+        elif not self.text[first:begin].strip() and comma is not None and end <= comma < after:
+            # What comes next on the line takes its place.
+            end = after - len(self.text[comma + 1 : after].lstrip(" \t"))
         else:
             begin = max(first, len(self.text[:begin].rstrip(" \t")))
         new = self._put(begin, end, "")

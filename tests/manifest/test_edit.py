@@ -75,6 +75,7 @@ def edited(text: str, *calls: tuple[str, Any]) -> str:
         ("a: [\n  1,  # one\n  # x\n  2  # two\n]\n", ("remove", (("a", 0),)), "a: [\n  # x\n  2  # two\n]\n"),
         ("a: [\n  1  # one\n  , 2  # two\n]\n", ("remove", (("a", 0),)), "a: [\n   2  # two\n]\n"),
         ("a: [1, 2,  # x\n  3]\n", ("remove", (("a", 1),)), "a: [1,  # x\n  3]\n"),
+        ("a: [\n  1, 2  # x\n]\n", ("remove", (("a", 0),)), "a: [\n  2  # x\n]\n"),
         ("a: [1, 2,  # x\n  3]\n", ("remove", (("a", 2),)), "a: [1, 2  # x\n]\n"),
         ("a:\n  -  # x\n    # y\n    b: 1\n  # z\n  -\n    b: 2\n", ("remove", (("a", 0),)),
          "a:\n  # z\n  -\n    b: 2\n"),
