@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.core.endpoint import is_private
+from reconciler.core.errors import PinrecError
 from reconciler.transport.body import BodyError, read_body
 from reconciler.transport.proxy import proxy_for
+from reconciler.transport.tls import trusted
 
 MAX_REDIRECTS: Final = 3
 CONNECT_TIMEOUT: Final = 10.0
@@ -42,9 +44,7 @@ class Fetched(Struct, frozen=True):
 class Fetch:
     """A client for strangers. Enter it before use; one event loop only."""
 
-    def __init__(
-        self, *, environ: Mapping[str, str], tls: Callable[[], ssl.SSLContext] = httpx.create_ssl_context
-    ) -> None:
+    def __init__(self, *, environ: Mapping[str, str], tls: Callable[[], ssl.SSLContext] = trusted) -> None:
         self.requests = 0
         self._environ = environ
         self._tls = tls
@@ -76,6 +76,8 @@ class Fetch:
             failure = f"{_host(url)} did not answer within {deadline:g} s"
         except BodyError as error:
             failure = f"{_host(url)}: {error}"
+        except PinrecError as error:
+            failure = error.message
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError) as error:
             text = "".join(c if c.isprintable() else " " for c in str(error))[:200]
             failure = f"{_host(url)} cannot be reached: {text or type(error).__name__}"

@@ -31,6 +31,7 @@ from reconciler.transport.breaker import COOL_DOWN, FAILURES, Breaker
 from reconciler.transport.pace import MAX_PAUSE, Pace, Sleep, exhausted, retry_after
 from reconciler.transport.proxy import proxy_for
 from reconciler.transport.secret import Secret
+from reconciler.transport.tls import advice, trusted
 
 #: Below the 5 s of uvicorn, Node.js and others, so that we close an idle connection before they do.
 KEEPALIVE_EXPIRY: Final = 4.0
@@ -108,9 +109,10 @@ class HttpClient:
         self._endpoint = endpoint
         self._key = key
         self._limits = limits
-        self._environ = environ
+        url = urlsplit(endpoint)
+        self._proxy = proxy_for(url.scheme, url.hostname or "", environ)
         self._seams = seams or Seams()
-        self._tls = tls or httpx.create_ssl_context
+        self._tls = tls or trusted
         self._places = asyncio.Semaphore(max(1, limits.concurrency))
         self._breaker = Breaker(clock=self._seams.clock)
         self._pace = Pace(limits.requests, clock=self._seams.clock, sleep=self._seams.sleep)
@@ -125,9 +127,8 @@ class HttpClient:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        url = urlsplit(self._endpoint)
-        proxy = proxy_for(url.scheme, url.hostname or "", self._environ)
-        secure = url.scheme == "https" or proxy
+        proxy = self._proxy
+        secure = self._endpoint.lower().startswith("https:") or proxy
         # Without TLS a context is made all the same, and never used: one for all.
         verify = self._tls() if secure else httpx.create_ssl_context(verify=False)
         for _ in range(max(1, self._limits.concurrency)):
@@ -311,7 +312,7 @@ class HttpClient:
         return UnreachableError(
             f"{self.service}: cannot be reached: {why}",
             service=self.service,
-            hint="is the endpoint right, and is the service up?",
+            hint=advice(why, self._proxy),
         )
 
     def _lost(self, why: str) -> LostAnswerError:
@@ -349,7 +350,7 @@ def shared_tls() -> Callable[[], ssl.SSLContext]:
 
     def get() -> ssl.SSLContext:
         if not made:
-            made.append(httpx.create_ssl_context())
+            made.append(trusted())
         return made[0]
 
     return get

@@ -21,6 +21,7 @@ from reconciler import __version__
 from reconciler.core.errors import NodeError
 from reconciler.transport.proxy import proxy_for
 from reconciler.transport.secret import Secret
+from reconciler.transport.tls import trusted
 from reconciler.transport.wire import Backend, trailer
 
 Query = Sequence[tuple[str, str]]
@@ -105,7 +106,7 @@ class Rpc:
         self._calls = self._streams = self._uploads = httpcore.AsyncConnectionPool()
 
     async def __aenter__(self) -> Self:
-        tls = httpx.create_ssl_context() if self._scheme == b"https" or self._proxy else None
+        tls = trusted() if self._scheme == b"https" or self._proxy else None
         failure = ""
         try:
             proxy = _proxy(self._proxy) if self._proxy else None
