@@ -412,3 +412,8 @@ def test_every_field_of_a_profile_is_examined() -> None:
     with Sandbox([TOKEN]) as sandbox:
         found = examine(sandbox.url, read_only=True)
     assert [f.field for f in found.findings] == list(FIELDS)
+
+
+def test_a_wrong_key_is_no_finding_about_the_limit() -> None:
+    with Sandbox([TOKEN]) as sandbox, pytest.raises(AuthError):
+        examine(sandbox.url, read_only=True, key="not-it")
