@@ -199,6 +199,10 @@ allowances = _stack(
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+#: In seconds. Far beyond it, clocks and calendars overflow.
+_LONGEST = 100 * 366 * 86400
+
+
 class DurationType(click.ParamType[float]):
     """`30s`, `10m`, `1h30m`; a bare number is seconds."""
 
@@ -215,7 +219,10 @@ class DurationType(click.ParamType[float]):
             or sum(u == "" for _, u in parts) > (len(parts) == 1)
         ):
             self.fail(f"{text!r} is no duration: write 30s, 10m or 1h30m", param, ctx)
-        return sum(float(n) * _UNITS[u] for n, u in parts)
+        seconds = sum(float(n) * _UNITS[u] for n, u in parts)
+        if seconds > _LONGEST:
+            self.fail(f"{text!r} is longer than a hundred years", param, ctx)
+        return seconds
 
 
 DURATION = DurationType()

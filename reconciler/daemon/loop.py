@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 
 from reconciler import __version__
-from reconciler.core.errors import LockedError, PinrecError, worst_exit
+from reconciler.core.errors import LockedError, PinrecError, UsageError, worst_exit
 from reconciler.core.manifest import Loop as Settings
 from reconciler.core.manifest import Manifest
 from reconciler.core.question import StatOf
@@ -325,11 +325,11 @@ async def _all(tasks: list[asyncio.Task[Literal[True]]]) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Raises PinrecError for a cron expression that is none. The manifest's own is checked when it is read."""
+    """Raises UsageError for a cron expression that is none. The manifest's own is checked when it is read."""
     if settings.cron:
         try:
             check_cron(settings.cron, settings.timezone)
         except CronError as error:
-            raise PinrecError(
+            raise UsageError(
                 f"{settings.cron!r} is no cron expression: {error}", hint='five fields, e.g. "*/10 * * * *"'
             ) from None

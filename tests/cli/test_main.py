@@ -64,6 +64,7 @@ def test_version(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         (["plan", "--format", "yaml"], "'yaml' is not one of"),
         (["plan", "--allow-deletes", "-1"], "--allow-deletes"),
         (["apply", "--timeout", "soon"], "'soon' is no duration"),
+        (["run", "--interval", "99999999999999d"], "is longer than a hundred years"),
         (["explain"], "Missing argument 'NAME'"),
         (["--nonsense", "plan"], "No such option"),
         (["plan", "--target", ""], "--target '' matches nothing"),
