@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.core.errors import EXIT_BLOCKED, EXIT_OK, EXIT_PARTIAL, worst_exit
 from reconciler.core.model import FAILED, PINNED, PINNING, QUEUED
-from reconciler.core.plan import Blocked, Keep
+from reconciler.core.plan import Blocked, Finding, Keep
 from reconciler.daemon.state import LoopState
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     services: tuple[ServiceStanding, ...]
     last_run: LastRun | None
     exit_code: int
+    #: What is not known, and makes it red.
+    unknown: tuple[Finding, ...] = ()
     #: What the loop of this manifest on this machine last wrote down, and whether it runs.
     loop: LoopState | None = None
     loop_running: bool = False
@@ -98,11 +100,8 @@ def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = (
     if any(not r.reachable or not r.complete or r.failed or r.unretrievable for r in rows):
         codes.append(EXIT_PARTIAL)
     shown = {r.service for r in rows} | {""}
-    codes += [
-        EXIT_BLOCKED if finding.severity == "block" else EXIT_PARTIAL
-        for finding in plan.findings
-        if finding.service in shown and finding.severity != "note"
-    ]
+    findings = [f for f in plan.findings if f.service in shown and f.severity != "note"]
+    codes += [EXIT_BLOCKED if finding.severity == "block" else EXIT_PARTIAL for finding in findings]
     if any(r.blocked for r in rows):
         codes.append(EXIT_BLOCKED)
     last = None
@@ -110,7 +109,13 @@ def standing(planned: "Planned", run: "RunRow | None", only: tuple[str, ...] = (
         last = LastRun(
             id=run.id, what=run.what, started=run.started, ended=run.ended, exit_code=run.exit_code
         )
-    return Standing(owner=plan.owner, services=tuple(rows), last_run=last, exit_code=worst_exit(*codes))
+    return Standing(
+        owner=plan.owner,
+        services=tuple(rows),
+        last_run=last,
+        exit_code=worst_exit(*codes),
+        unknown=tuple(f for f in findings if f.severity == "unknown"),
+    )
 
 
 def with_loop(found: Standing, state_dir: Path) -> Standing:

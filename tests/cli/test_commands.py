@@ -218,6 +218,17 @@ def test_status_of_a_dead_service_claims_nothing(world: World) -> None:
     assert world.run("status", "--service", "box").code == 0
 
 
+def test_status_tells_what_is_not_known(world: World) -> None:
+    world.manifest()
+    path = world.place / "pinrec.yaml"
+    text = path.read_text().replace("preset: sandbox", "preset: sandbox, policies: [all-in-mfs]")
+    path.write_text(text + "node: {api: 'http://127.0.0.1:9'}\n")
+    result = world.run("status")
+    assert result.code == 3
+    assert "[unknown] policy all-in-mfs: the node at http://127.0.0.1:9 cannot be reached" in result.out
+    assert "all-in-mfs" in world.run("status", "--format", "json").json["unknown"][0]["message"]
+
+
 def test_explain_tells_what_is_wanted_there_and_decided(world: World) -> None:
     world.manifest(f"name: website, cid: {A}")
     world.run("apply", "--yes")

@@ -8,6 +8,7 @@ from reconciler.cli.render.loop import loop_text
 from reconciler.cli.render.machine import render_json
 from reconciler.cli.render.style import PLAIN, Style
 from reconciler.cli.render.table import table
+from reconciler.cli.render.text import finding_lines
 from reconciler.cli.render.words import plural
 from reconciler.cli.standing import ServiceStanding, Standing
 
@@ -28,6 +29,9 @@ def standing(found: Standing, form: Literal["table", "json"], *, style: Style = 
                 f"\n{terminal(service.service)}: {plural(service.unretrievable, 'pin')} called pinned and found "
                 f"unretrievable, since {since:%Y-%m-%d %H:%M}Z; `pinrec verify` looks again\n"
             )
+    told = {s.service for s in found.services if not s.reachable}
+    if unknown := [f for f in found.unknown if f.service not in told]:
+        text += "\n" + "".join(f"{line}\n" for f in unknown for line in finding_lines(f, style))
     if found.loop is not None:
         text += "\n" + loop_text(found.loop, running=found.loop_running, now=datetime.now(UTC), style=style)
     if found.last_run is None:
