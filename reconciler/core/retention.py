@@ -34,7 +34,10 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     if not keeping:
         return Retained(wanted=wanted, rotated={})
     kin = families(keeping, listing.remotes)
-    result = {name: d for name, d in wanted.items() if name not in keeping}
+    others = {name: d for name, d in wanted.items() if name not in keeping}
+    # Where there is one pin per CID the first name that wants it carries it: under another one, which goes on to
+    # another CID, a root would not be kept. What is protected is marked under its own name.
+    result = {name: d for name, d in others.items() if d.spec.protect}
     rotated: dict[str, Remote | None] = {}
     rotating: dict[str, tuple[Remote, ...]] = {}
     for name, d in keeping.items():
@@ -42,6 +45,7 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
         result.update(stays)
         rotated.update(goes)
         rotating.update(follow)
+    result.update((name, d) for name, d in others.items() if name not in result)
     rotated = {n: p for n, p in rotated.items() if n not in result}
     return Retained(wanted=result, rotated=rotated, rotating=rotating)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.model import raw_cid
 from support.rooted import NAME, START, ScriptedNode, cycle, manifest_of, mfs, play
 from support.world import OURS, World
@@ -438,6 +439,26 @@ def test_an_old_root_goes_last_when_the_new_one_is_pinned() -> None:
     assert isinstance(change, Delete)
     assert change.reason == "rotated"
     assert [cid for _, cid in held(w)] == [B, C]
+
+
+def test_a_root_is_kept_where_another_name_that_wants_it_shares_its_pin() -> None:
+    w, node = world(one=True), ScriptedNode()
+    manifest = manifest_of(mfs(retain=Retain(count=2)), profile="ipfs-cluster")
+    kept = manifest.policies["all-in-mfs"]
+    plain = replace(kept, name="plain", pin_name="plain", retain=None)
+    manifest = replace(manifest, policies={"plain": plain, "all-in-mfs": kept})
+
+    async def go() -> Plan:
+        for hour, root in enumerate((A, B)):
+            node.root = root
+            for _ in range(6):
+                plan = await cycle(manifest, w, node, at=START + datetime.timedelta(hours=hour))
+                for _ in range(8):
+                    w.tick()
+        return plan
+
+    assert not asyncio.run(go()).changes
+    assert {cid for _, cid in held(w)} == {A, B}
 
 
 def test_one_apply_that_waits_rotates_at_once() -> None:
