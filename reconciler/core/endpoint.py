@@ -51,6 +51,16 @@ def host_of(endpoint: str) -> str:
     return urlsplit(endpoint).hostname or ""
 
 
+def comparable(endpoint: str) -> str:
+    """One text for all ways of writing a normalised endpoint: `localhost` is 127.0.0.1, https has port 443."""
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    if host in ("localhost", "::1"):
+        host = "127.0.0.1"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{host}:{port}{parts.path}"
+
+
 def is_private(host: str) -> bool:
     """Whether `host` is loopback or an address of a private network.
 

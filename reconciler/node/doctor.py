@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from reconciler import __version__
 from reconciler.core import addresses
-from reconciler.core.endpoint import EndpointError, host_of, normalise
+from reconciler.core.endpoint import EndpointError, comparable, host_of, normalise
 from reconciler.core.errors import NodeError
 from reconciler.core.kubo_config import switch_off
 from reconciler.core.manifest import Service
@@ -223,7 +223,7 @@ class _Doctor:
     # --- its settings ---------------------------------------------------------------------------------------
 
     def _policies(self, config: Config) -> None:
-        mine = {service.endpoint: service.name for service in self._services}
+        mine = {comparable(service.endpoint): service.name for service in self._services}
         enabled = [s for s in config.services().services if s.mfs_enabled]
         for service in enabled:
             name = mine.get(_endpoint(service))
@@ -262,7 +262,7 @@ def _off(name: str) -> tuple[str, str]:
 
 def _endpoint(service: KuboService) -> str:
     try:
-        return normalise(service.endpoint)
+        return comparable(normalise(service.endpoint))
     except EndpointError:
         return ""
 

@@ -328,12 +328,13 @@ def test_the_pin_of_another_nodes_kubo_is_nobodys_business() -> None:
     assert held(w) == [("policy/peer0/mfs", A), (NAME, B)]
 
 
-def test_a_pin_of_the_name_stays_while_kubos_own_policy_is_on() -> None:
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1/", "http://localhost:1", "HTTP://[::1]:1/pins"])
+def test_a_pin_of_the_name_stays_while_kubos_own_policy_is_on(endpoint: str) -> None:
     """Two writers of one name would take turns for ever."""
     w, node = world(), ScriptedNode(B)
     put_by_kubo(w, A)
     node.kubo = KuboServices(
-        (KuboService(name="mine", endpoint="http://127.0.0.1:1/", mfs_enabled=True, pin_name=NAME),)
+        (KuboService(name="mine", endpoint=endpoint, mfs_enabled=True, pin_name=NAME),)
     )
     plan = planned(w, node)
     assert not plan.changes
