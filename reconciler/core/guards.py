@@ -29,7 +29,7 @@ from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
 from reconciler.core.made_here import REASON, unavailable
 from reconciler.core.manifest import GuardLimits, Manifest, Percent
-from reconciler.core.model import META_PROTECT
+from reconciler.core.model import MAX_SKEW, META_PROTECT
 from reconciler.core.ownership import split_name
 from reconciler.core.plan import (
     Action,
@@ -50,8 +50,6 @@ from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.shrank import shrunk
 from reconciler.core.unknowing import could_own, findings_of, without_knowing
 
-#: A service whose clock is further from ours than this is not asked to agree that an entry has expired.
-MAX_SKEW = 24 * 3600.0
 SHOWN_KEYS = 5
 
 

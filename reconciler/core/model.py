@@ -149,6 +149,10 @@ class Remote(Struct, frozen=True, kw_only=True, gc=False):
             return 0, self.requestid
 
 
+#: Seconds. Where a service's clock is further from ours nothing is deleted because of a date.
+MAX_SKEW = 24 * 3600.0
+
+
 class Listing(Struct, frozen=True, kw_only=True):
     """What one service was seen to hold, of what concerns us.
 

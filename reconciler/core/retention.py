@@ -3,6 +3,9 @@
 A root that is kept is a pin of its own, `<pinName>@<UTC time>`; one under the plain name counts as the oldest. The
 current one is whichever holds the current root, so that nothing is ever renamed, and a root that comes back is
 found again. What is beyond the number or the age goes last: only in favour of a newer root that is pinned.
+
+A clock that is wrong costs no root: one whose time is more than a day to come stays and takes no place of the number, and where
+the service's clock is another than ours no root goes by its age.
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
@@ -11,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.core.model import FAILED, PINNED, Desired, Listing, Remote
+from reconciler.core.model import FAILED, MAX_SKEW, PINNED, Desired, Listing, Remote
 from reconciler.core.policy import Retain
 
 
@@ -20,12 +23,13 @@ class Retained(Struct, frozen=True, kw_only=True):
 
     `rotated`: names whose roots are beyond the retention, with the pinned root each yields to, or None if all
     under the name has failed. `rotating`: by the name of a root that is to come, the roots that go once it is
-    pinned, newest first.
+    pinned, newest first. `note` says what was kept because of a clock.
     """
 
     wanted: Mapping[str, Desired]
     rotated: Mapping[str, Remote | None]
     rotating: Mapping[str, tuple[Remote, ...]] = {}
+    note: str = ""
 
 
 def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) -> Retained:
@@ -34,6 +38,8 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     if not keeping:
         return Retained(wanted=wanted, rotated={})
     kin = families(keeping, listing.remotes)
+    skew = listing.clock_skew or 0.0
+    aged = abs(skew) <= MAX_SKEW
     others = {name: d for name, d in wanted.items() if name not in keeping}
     # Where there is one pin per CID the first name that wants it carries it: under another one, which goes on to
     # another CID, a root would not be kept. What is protected is marked under its own name.
@@ -41,13 +47,18 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     rotated: dict[str, Remote | None] = {}
     rotating: dict[str, tuple[Remote, ...]] = {}
     for name, d in keeping.items():
-        stays, goes, follow = _resolved(name, d, kin[name], now)
+        stays, goes, follow = _resolved(name, d, kin[name], now, aged=aged)
         result.update(stays)
         rotated.update(goes)
         rotating.update(follow)
     result.update((name, d) for name, d in others.items() if name not in result)
     rotated = {n: p for n, p in rotated.items() if n not in result}
-    return Retained(wanted=result, rotated=rotated, rotating=rotating)
+    note = ""
+    if not aged and any(
+        d.spec.retain is not None and d.spec.retain.age is not None for d in keeping.values()
+    ):
+        note = f"its clock is {abs(skew) / 3600:.0f} h off ours: no earlier root goes by its age"
+    return Retained(wanted=result, rotated=rotated, rotating=rotating, note=note)
 
 
 def stamped(name: str, now: datetime) -> str:
@@ -84,7 +95,7 @@ def families(names: Collection[str], remotes: Iterable[Remote]) -> dict[str, dic
 
 
 def _resolved(
-    name: str, d: Desired, family: Mapping[str, Sequence[Remote]], now: datetime
+    name: str, d: Desired, family: Mapping[str, Sequence[Remote]], now: datetime, *, aged: bool
 ) -> tuple[dict[str, Desired], dict[str, Remote | None], dict[str, tuple[Remote, ...]]]:
     retain = d.spec.retain
     assert retain is not None
@@ -119,8 +130,12 @@ def _resolved(
         roots.append(root)
     stand = current if current is not None and current.status == PINNED else None
     follow: list[Remote] = []
-    for i, root in enumerate(roots):
-        kept = _kept(retain, i, until[root.name], now)
+    came = {n: t for t, n in times}
+    place = 0
+    for root in roots:
+        ahead = (came[root.name] - now).total_seconds() > MAX_SKEW
+        kept = ahead or (retain.age is not None and not aged) or _kept(retain, place, until[root.name], now)
+        place += not ahead
         if current is None and not kept:
             follow.append(root)
         elif stand is None or kept:

@@ -333,9 +333,7 @@ def test_a_pin_of_the_name_stays_while_kubos_own_policy_is_on(endpoint: str) -> 
     """Two writers of one name would take turns for ever."""
     w, node = world(), ScriptedNode(B)
     put_by_kubo(w, A)
-    node.kubo = KuboServices(
-        (KuboService(name="mine", endpoint=endpoint, mfs_enabled=True, pin_name=NAME),)
-    )
+    node.kubo = KuboServices((KuboService(name="mine", endpoint=endpoint, mfs_enabled=True, pin_name=NAME),))
     plan = planned(w, node)
     assert not plan.changes
     assert plan.exit_code() == 3
@@ -421,6 +419,24 @@ def test_roots_are_kept_so_long_after_they_were_replaced() -> None:
     # The second was replaced at 3 h, two hours before the last came: it is still kept.
     history(w, roots, Retain(age=2 * 3600.0))
     assert [cid for _, cid in held(w)] == roots[1:]
+
+
+def test_a_clock_that_was_ahead_costs_no_root() -> None:
+    w = world()
+    put(w, raw_cid("ahead"), name=f"{NAME}@2028-01-01T00:00:00Z")
+    history(w, [A, B, C], Retain(count=2))
+    assert {cid for _, cid in held(w)} == {raw_cid("ahead"), B, C}
+
+
+def test_no_root_goes_by_its_age_where_the_service_has_another_time() -> None:
+    w = world()
+    history(w, [A, B], Retain(age=2 * 3600.0))
+    before = held(w)
+    w.coarse = True  # the service says what time it is, and this clock is years ahead of that
+    manifest, node = manifest_of(mfs(retain=Retain(age=2 * 3600.0))), ScriptedNode(B)
+    plan = asyncio.run(cycle(manifest, w, node, at=START + datetime.timedelta(days=366)))
+    assert not plan.changes
+    assert held(w) == before
 
 
 def test_an_old_root_goes_last_when_the_new_one_is_pinned() -> None:
