@@ -4,8 +4,8 @@ A root that is kept is a pin of its own, `<pinName>@<UTC time>`; one under the p
 current one is whichever holds the current root, so that nothing is ever renamed, and a root that comes back is
 found again. What is beyond the number or the age goes last: only in favour of a newer root that is pinned.
 
-A clock that is wrong costs no root: one whose time is more than a day to come stays and takes no place of the number, and where
-the service's clock is another than ours no root goes by its age.
+A clock that is wrong costs no root: one whose time is more than a day to come stays and takes no place of the
+number, and where the service's clock is another than ours no root goes by its age.
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
