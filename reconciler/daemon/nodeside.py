@@ -56,7 +56,7 @@ class NodeSide:
                 self._again = now + AGAIN if watch.silent else float("inf")
             return
         await self._reopen(self._spec)
-        await self._look_after(self._shared.kept.head)
+        await self._look_after(self._shared.kept.head, again=True)
 
     async def end(self) -> None:
         await self._unwatch()
@@ -83,7 +83,7 @@ class NodeSide:
         )
         await old.aclose()
 
-    async def _look_after(self, manifest: Manifest) -> None:
+    async def _look_after(self, manifest: Manifest, *, again: bool = False) -> None:
         shared = self._shared
         if shared.node is None or not watched(manifest):
             await self._unwatch()
@@ -99,6 +99,8 @@ class NodeSide:
                 sleep=given.sleep,
             )
             shared.watch.watch(manifest)
+            if again:
+                shared.watch.lost()
             self._task = asyncio.create_task(shared.watch.run(), name="watch")
         else:
             shared.watch.watch(manifest)

@@ -74,6 +74,12 @@ class Watch:
         self._settled = {q: a for q, a in self._settled.items() if q in self._settle}
         self._facts = None
 
+    def lost(self) -> None:
+        """Nothing is known until the next look, and what that finds is a change: others were told that the node is
+        silent."""
+        for question in self._settle:
+            self._note(question, NotKnown(why=f"the node at {self._node.where} has not answered yet"))
+
     async def facts(self) -> Facts:
         """What is known now: asked for once, and again when anything of it has changed or is no longer sure."""
         async with self._facts_lock:
@@ -99,20 +105,21 @@ class Watch:
             await self._sleep(self._pause(spent))
 
     async def look(self) -> float:
-        """One look at every path, until what has changed has settled. Returns the seconds that the node was asked."""
-        spent = 0.0
+        """One look at every path, until what has changed has settled. Returns the seconds that it cost the node: each
+        time that it was asked at the usual cost, since one slow answer may be that of a busy machine."""
+        asked = 0
         changed: set[StatOf] = set()
         for question, settle in list(self._settle.items()):
-            answer, took = await self._ask(question)
-            spent += took
+            answer = await self._ask(question)
+            asked += 1
             if _same(self._settled.get(question), answer):
                 continue
             if question not in self._settled:
                 # What is there at first is no change; whoever asks for facts finds it.
                 self._note(question, answer)
                 continue
-            answer, took = await self._settling(question, answer, settle)
-            spent += took
+            answer, more = await self._settling(question, answer, settle)
+            asked += more
             if not _same(self._settled[question], answer):
                 self._note(question, answer)
                 changed.add(question)
@@ -120,7 +127,7 @@ class Watch:
             # Who the node is, and what else it was asked, is asked again with every change.
             self._facts = None
             self._changed(frozenset(changed))
-        return spent
+        return asked * self._cost()
 
     @property
     def silent(self) -> bool:
@@ -142,19 +149,20 @@ class Watch:
 
     # --- one question ---------------------------------------------------------------------------------------
 
-    async def _settling(self, question: StatOf, answer: Answer, settle: float) -> tuple[Answer, float]:
-        """The answer that stays the same for `settle` seconds, or the last one after five."""
-        spent, began = 0.0, self._monotonic()
+    async def _settling(self, question: StatOf, answer: Answer, settle: float) -> tuple[Answer, int]:
+        """The answer that stays the same for `settle` seconds, or the last one after five; and how often it was
+        asked for."""
+        asked, began = 0, self._monotonic()
         while isinstance(answer, Stat | Missing) and (left := began + RESTLESS - self._monotonic()) > 0:
             await self._sleep(min(settle, left))
-            again, took = await self._ask(question)
-            spent += took
+            again = await self._ask(question)
+            asked += 1
             if _same(answer, again):
                 break
             answer = again
-        return answer, spent
+        return answer, asked
 
-    async def _ask(self, question: StatOf) -> tuple[Answer, float]:
+    async def _ask(self, question: StatOf) -> Answer:
         began, worked = self._monotonic(), time.process_time()
         answer: Answer
         try:
@@ -167,7 +175,7 @@ class Watch:
             answer = Missing(question.path) if stat is None else stat
             self._worked.append(time.process_time() - worked)
             self._took.append(self._monotonic() - began)
-        return answer, self._monotonic() - began
+        return answer
 
     def _note(self, question: StatOf, answer: Answer) -> None:
         if not _same(self._settled.get(question), answer):
@@ -180,7 +188,7 @@ class Watch:
         return _quarter(self._took)
 
     def _pause(self, spent: float) -> float:
-        """Seconds until the next look, after one in which the node was asked for `spent` seconds."""
+        """Seconds until the next look, after one that cost the node `spent` seconds."""
         if self._silent:
             return min(SOON * SLOWER ** min(self._silent, 10), SLOWEST)
         paths = max(1, len(self._settle))

@@ -14,7 +14,7 @@ from support.looping import NAME, FakeService, Stage, manifest, play, root
 
 from reconciler.core.cid import parse
 from reconciler.core.errors import LockedError, ManifestError, Problem
-from reconciler.core.manifest import Entry, Manifest, Spec
+from reconciler.core.manifest import Entry, Manifest, Node, Spec
 from reconciler.core.manifest import Loop as Settings
 from reconciler.daemon.state import LoopState, Paused, StateFiles
 from reconciler.manifest.loop import parse_window
@@ -188,6 +188,38 @@ def test_the_node_is_not_believed_when_it_is_silent_or_empty(tmp_path: Path) -> 
         assert {s.standing for s in state_of(stage).services if s.service in "ab"} == {"converged"}
 
     tell(tmp_path, story)
+
+
+def test_a_node_that_is_started_again_is_gone_on_with_though_its_file_was_away(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.manifest = replace(stage.manifest, node=Node(api_file="/home/me/.ipfs/api"))
+        stage.start()
+        await asyncio.sleep(40)
+        stage.node.down = stage.node.gone = True
+        await asyncio.sleep(60)
+        assert {s.standing for s in state_of(stage).services if s.service in "ab"} == {"unknown"}
+        stage.node.down = stage.node.gone = False
+        stage.node.root = 1
+        await asyncio.sleep(30)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+        assert {s.standing for s in state_of(stage).services if s.service in "ab"} == {"converged"}
+
+    tell(tmp_path, story, start=False)
+
+
+def test_one_slow_answer_makes_nobody_blind(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        stage.node.takes, before = 0.5, stage.node.stats
+        while stage.node.stats == before:
+            await asyncio.sleep(0.01)
+        stage.node.takes = 0.004
+        await asyncio.sleep(1)
+        stage.node.root = 1
+        await asyncio.sleep(5)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+
+    tell(tmp_path, story, takes=0.004)
 
 
 def test_a_dear_stat_is_asked_rarely_and_status_says_so(tmp_path: Path) -> None:

@@ -215,6 +215,8 @@ class FakeNode:
         self.root: int | None = 0
         self.down = False
         self.hangs = False
+        #: Whether the file that names its API is not there.
+        self.gone = False
         self.takes = 0.001
         self.peer = PEER
         self.requests = 0
@@ -368,6 +370,8 @@ class Stage:
 
         @asynccontextmanager
         async def open_node(_spec: object) -> AsyncIterator[Any]:
+            if self.node.gone:
+                raise NodeError("there is no such file", unreachable=True)
             yield self.node
 
         number = iter(range(10**9))
