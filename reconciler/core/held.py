@@ -10,16 +10,28 @@ from reconciler.core.plan import Blocked, Keep
 def in_the_way(service: str, foreign: Sequence[Remote]) -> Remote | None:
     """Where a CID exists once: the pin over which nothing may be sent, or None if they stand for ours.
 
-    On the node whoever pinned it holds it as well as we would.
+    On the node whoever pinned it holds it as well as we would, but for who pinned the root alone.
     """
     if service == LOCAL:
-        return None
+        return None if any(p.status == PINNED for p in foreign) else foreign[0]
     return next((p for p in foreign if p.status != PINNED or p.owner is not Owner.UNMARKED), None)
 
 
 def blocked_by(service: str, name: str, entry: Desired, whose: Remote) -> Blocked:
     """One pin per CID, and somebody else's is there: a POST would overwrite its name and meta."""
     key = whose.listed_name or whose.name
+    if service == LOCAL:
+        return Blocked(
+            service=service,
+            name=name,
+            cid=entry.cid.text,
+            origin=entry.origin,
+            whence=entry.whence,
+            would="add",
+            guard="held",
+            reason=f"its root alone is pinned there, by a direct pin ({key}) that ours would take the place of",
+            resolve=f"ipfs pin rm {whose.requestid}, or `local: false`",
+        )
     by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
     return Blocked(
         service=service,

@@ -71,7 +71,7 @@ class AbsentNode:
     def pins(self, *, kind: str = "recursive") -> AsyncIterator[LocalPin]:
         raise self._error()
 
-    async def pinned(self, cid: str) -> LocalPin | None:
+    async def pinned(self, cid: str, *, kind: str = "recursive") -> LocalPin | None:
         raise self._error()
 
     async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:

@@ -136,8 +136,9 @@ class KuboNode:
     def pins(self, *, kind: str = "recursive") -> AsyncGenerator[LocalPin, None]:
         return pins.pins(self.kubo, kind=kind)
 
-    async def pinned(self, cid: str) -> LocalPin | None:
-        return await pins.pinned(self.kubo, cid, version=self._version or await self.version())
+    async def pinned(self, cid: str, *, kind: str = "recursive") -> LocalPin | None:
+        version = self._version or await self.version()
+        return await pins.pinned(self.kubo, cid, kind=kind, version=version)
 
     async def pin_here(self, cid: str, *, name: str, stall: float = STALL) -> bool:
         return await whole.pin_here(self.kubo, cid, name=name, stall=stall)

@@ -4,6 +4,9 @@ Kubo has one recursive pin and one name for each CID as it is written (`Qm…` a
 no time of its making. So the requestid is the CID as it is pinned, and a pin that is there is never named anew:
 `pin/add` with another name would rename it (measured on 0.44). `created` is made from the CID: the same in every
 run, and no statement about age.
+
+A direct pin holds its root alone, and a recursive one of the same CID takes its place and its name (measured on
+0.44). So it is told of as a pin that is queued, without a mark of anybody: it is in the way.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from reconciler.core.errors import (
 )
 from reconciler.core.instant import MILLISECOND, format_instant, parse_instant
 from reconciler.core.local import LOCAL
-from reconciler.core.model import FAILED, PINNED, PINNING, PinBody, PinRequest, PinStatus
+from reconciler.core.model import FAILED, PINNED, PINNING, PREFIX_ROOT, QUEUED, PinBody, PinRequest, PinStatus
 from reconciler.node.protocol import LocalPin, Node, PinProgress
 from reconciler.services.protocol import Page, Query
 
@@ -75,6 +78,8 @@ class LocalPins:
         try:
             async with aclosing(self._node.pins(kind="recursive")) as pins:  # type: ignore[type-var]  # a generator
                 found = [_status(pin) async for pin in pins]
+            async with aclosing(self._node.pins(kind="direct")) as pins:  # type: ignore[type-var]  # a generator
+                found += [_direct(pin) async for pin in pins]
         except NodeError as error:
             raise self._failure(error) from None
         seen = {p.requestid for p in found}
@@ -123,11 +128,14 @@ class LocalPins:
     async def get(self, requestid: str) -> PinStatus | None:
         try:
             pin = await self._node.pinned(requestid)
+            direct = None if pin is not None else await self._node.pinned(requestid, kind="direct")
         except NodeError as error:
             raise self._failure(error) from None
         if pin is not None:
             self._unfinished.pop(requestid, None)
             return _status(pin)
+        if direct is not None:
+            return _direct(direct)
         return self._unfinished.get(requestid)
 
     async def replace(self, requestid: str, pin: PinRequest) -> PinStatus | None:
@@ -162,6 +170,11 @@ def _status(pin: LocalPin, *, status: str = PINNED, why: str = "") -> PinStatus:
         delegates=[],
         info={"status_details": why} if why else None,
     )
+
+
+def _direct(pin: LocalPin) -> PinStatus:
+    name = "" if pin.name.startswith(PREFIX_ROOT) else pin.name
+    return _status(LocalPin(cid=pin.cid, kind=pin.kind, name=name), status=QUEUED)
 
 
 def _spellings(text: str) -> tuple[str, ...]:

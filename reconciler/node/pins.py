@@ -87,24 +87,24 @@ async def pins(kubo: Kubo, *, kind: str = "recursive") -> AsyncGenerator[LocalPi
         yield LocalPin(cid=pin.cid, kind=pin.type, name=pin.name)
 
 
-async def pinned(kubo: Kubo, cid: str, *, version: str) -> LocalPin | None:
-    """The recursive pin of a CID, if there is one."""
+async def pinned(kubo: Kubo, cid: str, *, version: str, kind: str = "recursive") -> LocalPin | None:
+    """The pin of a CID of that kind, `recursive` or `direct`, if there is one."""
     try:
-        said = await kubo.json("pin/ls", args(cid, type="recursive", names=True), _Pins)
+        said = await kubo.json("pin/ls", args(cid, type=kind, names=True), _Pins)
     except NodeError as error:
         if _NOT_PINNED in error.text:
             return None
         raise
     for text, pin in (said.keys or {}).items():
         if not pin.name and older(version, NAMES_OF_ONE):
-            return await _searched(kubo, text) or LocalPin(cid=text, kind=pin.type)
+            return await _searched(kubo, text, kind) or LocalPin(cid=text, kind=pin.type)
         return LocalPin(cid=text, kind=pin.type, name=pin.name)
     return None
 
 
-async def _searched(kubo: Kubo, cid: str) -> LocalPin | None:
+async def _searched(kubo: Kubo, cid: str, kind: str) -> LocalPin | None:
     wanted = _same(cid)
-    async for pin in pins(kubo):
+    async for pin in pins(kubo, kind=kind):
         if pin.cid == cid or _same(pin.cid) == wanted:
             return pin
     return None

@@ -102,8 +102,8 @@ class Node(Protocol):
         """`pin/ls?names=true&stream=true`."""
         ...
 
-    async def pinned(self, cid: str) -> LocalPin | None:
-        """The recursive pin of a CID, if there is one."""
+    async def pinned(self, cid: str, *, kind: str = "recursive") -> LocalPin | None:
+        """The recursive pin of a CID, or the `direct` one, if there is one."""
         ...
 
     async def pin_here(self, cid: str, *, name: str, stall: float = 120.0) -> bool:

@@ -13,14 +13,16 @@ from reconciler.core.cid import parse
 from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Adopt, Entry, Limits, Manifest, SecretRef, Service, Spec
 from reconciler.core.manifest import Node as NodeSpec
-from reconciler.core.plan import Overrides, Plan
+from reconciler.core.plan import Blocked, Overrides, Plan
 from reconciler.core.profile import PROFILES
 from reconciler.core.report import Report
 from reconciler.engine.context import Context, Settings
 from reconciler.engine.cycle import make_plan, run_apply
 from reconciler.engine.local import with_node
 from reconciler.engine.progress import Silent
+from reconciler.node.kubo import args
 from reconciler.node.open import open_node
+from reconciler.node.protocol import LocalPin
 from reconciler.sandbox import SPEC, Sandbox
 from reconciler.sandbox.node import SandboxNode
 from reconciler.services.client import open_services
@@ -147,6 +149,29 @@ def test_what_its_user_pinned_is_never_named_anew_nor_unpinned(here: Here) -> No
     here.wanted = {}
     here.apply(allow_empty=True, allow_disjoint=True)
     assert here.pins() == {cid: "mine", other: "other"}
+
+
+def test_a_direct_pin_of_its_user_is_not_replaced_by_ours(here: Here) -> None:
+    """A recursive pin takes the place of a direct one of the same CID, and its name."""
+    cid = here.node.add(b"hello")
+
+    async def direct() -> list[LocalPin]:
+        spec = here.manifest().node
+        assert spec is not None
+        async with open_node(spec, environ={}) as node:
+            if not here.wanted:
+                await node.kubo.ask("pin/add", args(cid, name="mine", recursive=False))
+            return [p async for p in node.pins(kind="direct")]
+
+    there = asyncio.run(direct())
+    here.wanted = {"website": cid}
+    for _ in range(2):
+        plan, report = here.apply()
+        assert [(a.service, a.guard) for a in plan.actions if isinstance(a, Blocked)] == [(LOCAL, "held")]
+        assert report.exit_code(plan) == 4
+        assert asyncio.run(direct()) == there
+        assert here.pins() == {}
+        assert here.remote() == {"website": cid}
 
 
 def test_what_left_the_manifest_is_unpinned_and_nothing_else(here: Here) -> None:

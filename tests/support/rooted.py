@@ -103,7 +103,7 @@ class ScriptedNode:
         for pin in ():
             yield pin
 
-    async def pinned(self, cid: str) -> LocalPin | None:
+    async def pinned(self, cid: str, *, kind: str = "recursive") -> LocalPin | None:
         self._asked()
         return None
 
