@@ -6,6 +6,7 @@ than meant.
   a list file     | its entries with our names of it                      | names that would leave
   a policy        | the names it wants with our names of it               | names that would leave
                   | size of its root with that of the pinned one; empty;  | the change of its pins
+                  | a local folder without a file, whatever is pinned     | the same
                   | the node is another than the one that gave the name   | and names given by another node
 
 The size that is pinned is `meta.pinrec.size`, else what the node knows of the old root; where neither is known, only
@@ -146,6 +147,13 @@ def _policy(
         )
     pinned = [p for p in family if p.status == PINNED]
     stand = max(pinned, key=lambda p: p.age, default=None)
+    if stand is None and want.barren:
+        # It is what a build made, and is not published for the first time either.
+        yield Shrunk(
+            source=policy.name,
+            which=lambda a: a.name in names,
+            reason=f"{policy.origin}: {want.whence} is empty",
+        )
     if stand is None or stand.cid == want.cid:
         return
     before = _size(stand, sizes)

@@ -23,6 +23,8 @@ class Want(Struct, frozen=True, kw_only=True):
     size: int | None = None
     #: Whether there is nothing in it.
     empty: bool = False
+    #: Whether it is a folder without any file that a build was to fill.
+    barren: bool = False
     #: A glob of the names that the policy gave under other circumstances (`policy/*/mfs`, for another node), or "".
     former: str = ""
     #: Whether an unmarked pin under exactly this name is the one that Kubo made, to be taken over.

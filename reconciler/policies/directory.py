@@ -37,6 +37,7 @@ def wanted(policy: Policy, facts: Facts, endpoints: Mapping[str, str]) -> Wanted
         cid=answer.cid,
         size=answer.size,
         empty=answer.empty,
+        barren=not answer.files,
         whence=f"directory: {_written(policy)}",
         made_here=True,
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 
 import pytest
 from support.building import OWN, Here, fill, kill_midway
@@ -185,6 +186,18 @@ def test_a_build_that_failed_leaves_the_last_one_pinned(here: Here) -> None:
     # Every node has the empty folder pinned, so that there it would only be the old pin that goes.
     assert {(a.service, a.guard, a.resolve) for a in plan.blocked} >= {("s", "shrank", "--allow-shrink site")}
     assert (here.remote(), here.pins()) == pinned
+
+
+def test_an_empty_folder_is_not_published_for_the_first_time_either(here: Here) -> None:
+    shutil.rmtree(here.dist)
+    (here.dist / "img").mkdir(parents=True)
+    plan, report = here.apply()
+    assert {(a.guard, a.reason) for a in plan.blocked} == {("shrank", "policy site: directory: dist is empty")}
+    assert report.exit_code(plan) == 4
+    assert (here.remote(), here.pins()) == ({}, {})
+    plan, report = here.apply(allow_shrink=("site",))
+    assert report.exit_code(plan) == 0
+    assert not here.plan().changes
 
 
 def test_a_build_of_less_than_half_the_size_is_held_back(here: Here) -> None:

@@ -41,6 +41,9 @@ def test_one_question_and_its_answer_is_what_is_wanted() -> None:
 def test_an_empty_folder_says_so() -> None:
     [want] = wanted(Folder(cid=CID, size=4, files=0, empty=True)).wants
     assert want.empty
+    assert want.barren
+    [want] = wanted(Folder(cid=CID, size=4, files=1, empty=True)).wants
+    assert not want.barren, "an empty file may be meant"
 
 
 def test_what_cannot_be_read_is_unknown_under_every_name_that_it_can_have_given() -> None:
