@@ -36,6 +36,8 @@ FLAGS: Final = (
     # A pipe that came into the file's place would keep us waiting for a writer.
     | os.O_NONBLOCK
 )
+#: Characters of each end of a path that is longer.
+_SHOWN: Final = 100
 CHANGED: Final = "changed while it was read"
 
 
@@ -127,6 +129,8 @@ class Disk:
             seen = self._path.stat()
         except OSError as error:
             raise unreadable("", error) from None
+        except ValueError:
+            raise DiskError("no file of this system can be called so") from None
         if stat.S_ISDIR(seen.st_mode):
             return Folder(lambda: self._entries(str(self._path), ""))
         if stat.S_ISREG(seen.st_mode):
@@ -220,8 +224,10 @@ def mark(seen: os.stat_result) -> tuple[int, ...]:
 
 
 def _shown(below: str) -> str:
-    """A path as text that can be printed and encoded, whatever bytes it is made of."""
-    return below.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A path as text that can be printed and encoded, whatever bytes it is made of; so long that what is said of it
+    is seen, too."""
+    text = below.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}…{text[-_SHOWN:]}"
 
 
 def changed(below: str) -> DiskError:

@@ -39,7 +39,7 @@ class FolderMemo:
     """Implements `disk.Memory`. `place` is a directory, which is made; None remembers nothing."""
 
     def __init__(self, place: Path | None, path: str, layout: str) -> None:
-        name = blake2b(f"{layout}\0{path}".encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+        name = blake2b(f"{layout}\0{path}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self._file = None if place is None else place / f"{name}.memo"
         self._known: dict[str, _File] = {}
         self._now: dict[str, _File] = {}

@@ -187,6 +187,23 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert found == NotKnown(why="there is no such folder or file", hint="has the build run?")
 
 
+def test_a_path_that_no_system_has(tmp_path: Path) -> None:
+    assert why(tmp_path / "a\ud800b", place=tmp_path) == "no file of this system can be called so"
+
+
+def test_of_a_path_that_is_too_long_for_the_system_the_reason_is_seen(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    said = why(tmp_path)
+    assert said.endswith("d cannot be read: file name too long")
+    assert len(said) < 250
+
+
 def test_a_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "f").touch()
     assert why(tmp_path / "f" / "dist") == "it cannot be read: not a directory"

@@ -192,7 +192,9 @@ def test_an_empty_folder_is_not_published_for_the_first_time_either(here: Here) 
     shutil.rmtree(here.dist)
     (here.dist / "img").mkdir(parents=True)
     plan, report = here.apply()
-    assert {(a.guard, a.reason) for a in plan.blocked} == {("shrank", "policy site: directory: dist is empty")}
+    assert {(a.guard, a.reason) for a in plan.blocked} == {
+        ("shrank", "policy site: directory: dist is empty")
+    }
     assert report.exit_code(plan) == 4
     assert (here.remote(), here.pins()) == ({}, {})
     plan, report = here.apply(allow_shrink=("site",))
