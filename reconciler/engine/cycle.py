@@ -18,6 +18,7 @@ from reconciler.core.model import Listing
 from reconciler.core.plan import Delete, Keep, Overrides
 from reconciler.core.planning import Planned, Stamp, explain
 from reconciler.core.planning import make_plan as plan_of
+from reconciler.core.pruning import clock_is_off, still_leaving
 from reconciler.core.question import Facts
 from reconciler.engine.apply import run_apply
 from reconciler.engine.context import Context, Settings
@@ -146,15 +147,19 @@ def _as_learned(manifest: Manifest, ctx: Context) -> Manifest:
 
 def _remember_leaving(planned: Planned, ctx: Context) -> None:
     """A grace counts from the first run that finds a name unwanted; wanted again, it is forgotten."""
-    if ctx.journal is None or not planned.manifest.guards.delete_grace:
+    if ctx.journal is None or not planned.manifest.guards.delete_grace or planned.plan.overrides.destroy:
         return
-    names = {
+    unwanted = {
         a.key
         for a in planned.plan.actions
         if (isinstance(a, Keep) and a.reason == "grace") or (isinstance(a, Delete) and a.leaves)
     }
-    listed = [s for s, listing in planned.snapshot.listings.items() if listing.complete]
-    ctx.journal.note_leaving(planned.manifest.owner, listed, names, ctx.now)
+    # Where our clock is a day off, nothing is begun and nothing ends.
+    listings = {s: at for s, at in planned.snapshot.listings.items() if at.complete and not clock_is_off(at)}
+    unwanted = {(s, n) for s, n in unwanted if s in listings}
+    unknown = planned.desire.unknown
+    still = {(s, n) for s in listings for n in still_leaving(planned.diffs[s], unknown)}
+    ctx.journal.note_leaving(planned.manifest.owner, listings, unwanted, still - unwanted, ctx.now)
 
 
 def _no_longer_declared(manifest: Manifest, ctx: Context) -> tuple[str, ...]:

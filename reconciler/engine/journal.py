@@ -287,18 +287,21 @@ class Journal:
         return self._read(lambda db: {(s, n): time_of(at) for s, n, at in db.execute(sql, (owner,))})
 
     def note_leaving(
-        self, owner: str, services: Collection[str], names: Collection[tuple[str, str]], now: datetime
+        self,
+        owner: str,
+        services: Collection[str],
+        names: Collection[tuple[str, str]],
+        still: Collection[tuple[str, str]],
+        now: datetime,
     ) -> None:
-        """At `services`, exactly `names` are not wanted: new ones since `now`, the others are forgotten."""
-        for service, name in self.leaving(owner):
-            if service in services and (service, name) not in names:
-                self._writer.put(
-                    "DELETE FROM leaving WHERE owner = ? AND service = ? AND name = ?", owner, service, name
-                )
+        """At `services` `names` are not wanted: new ones since `now`, as are those of which a clock that was wrong
+        said a time to come. `still` are not wanted either, where that is known of them; all others are forgotten."""
+        for (service, name), since in self.leaving(owner).items():
+            gone = (service, name) not in names and (service, name) not in still
+            if service in services and (gone or since > now):
+                self._writer.put(_STAYS, owner, service, name)
         for service, name in names:
-            self._writer.put(
-                "INSERT OR IGNORE INTO leaving VALUES (?, ?, ?, ?)", owner, service, name, now.timestamp()
-            )
+            self._writer.put(_LEAVES, owner, service, name, now.timestamp())
 
     # --- what was verified ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
+import pytest
 from support.model import NOW, manifest_of
 from support.scenario import LETTERS
 from support.world import OURS, Client, Clock, World
@@ -74,3 +75,69 @@ def test_destroy_waits_for_no_grace(tmp_path: Path) -> None:
     world.put("gone", B, OURS, "pinned")
     with Journal.open(tmp_path) as journal:
         assert leaves(plan(world, journal, {}, after=0 * DAY, destroy=True)) == "deleted"
+
+
+def test_a_name_that_a_guard_holds_back_is_leaving_all_the_same(tmp_path: Path) -> None:
+    """What the guard says lifts it must lift it: the grace does not begin anew meanwhile."""
+    world = World(random.Random(0), one=False)
+    world.put("kept", A, OURS, "pinned")
+    world.put("gone", B, OURS, "pinned")
+    for n in range(5):
+        world.put(f"gone-{n}", B, OURS, "pinned")
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=0 * DAY)) == "grace"
+        held = plan(world, journal, {"kept": A}, after=1.1 * DAY)
+        assert [f.override for f in held.findings] == ["--allow-deletes 6"]
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=1.2 * DAY, allow_deletes=6)) == "deleted"
+
+
+def test_a_run_for_another_name_or_service_leaves_the_time_as_it_is(tmp_path: Path) -> None:
+    world = World(random.Random(0), one=False)
+    world.put("kept", A, OURS, "pinned")
+    world.put("gone", B, OURS, "pinned")
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=0 * DAY)) == "grace"
+        plan(world, journal, {"kept": A}, after=0.5 * DAY, targets=("kept",))
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=1.1 * DAY)) == "deleted"
+
+
+def test_a_destroy_that_was_only_looked_at_begins_no_grace(tmp_path: Path) -> None:
+    world = World(random.Random(0), one=False)
+    world.put("kept", A, OURS, "pinned")
+    world.put("gone", B, OURS, "pinned")
+    with Journal.open(tmp_path) as journal:
+        plan(world, journal, {}, after=0 * DAY, destroy=True)
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=2 * DAY)) == "grace"
+
+
+def test_a_clock_that_was_ahead_at_the_first_look_delays_nothing_for_ever(tmp_path: Path) -> None:
+    world = World(random.Random(0), one=False)
+    world.put("kept", A, OURS, "pinned")
+    world.put("gone", B, OURS, "pinned")
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=1000 * DAY)) == "grace"
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=0 * DAY)) == "grace"
+    with Journal.open(tmp_path) as journal:
+        assert leaves(plan(world, journal, {"kept": A}, after=1.1 * DAY)) == "deleted"
+
+
+@pytest.mark.parametrize("first", [-1000 * DAY, 0 * DAY])
+def test_a_clock_that_the_service_contradicts_by_a_day_measures_no_grace(
+    tmp_path: Path, first: timedelta
+) -> None:
+    world = World(random.Random(0), one=False)
+    world.put("kept", A, OURS, "pinned")
+    world.put("gone", B, OURS, "pinned")
+    with Journal.open(tmp_path) as journal:
+        world.skew = -first.total_seconds()
+        assert leaves(plan(world, journal, {"kept": A}, after=first)) == "grace"
+    with Journal.open(tmp_path) as journal:
+        world.skew = 0.0 if first else -1000 * 86400.0
+        assert leaves(plan(world, journal, {"kept": A}, after=0 * DAY if first else 1000 * DAY)) == "grace"
+    with Journal.open(tmp_path) as journal:
+        world.skew = 0.0
+        assert leaves(plan(world, journal, {"kept": A}, after=1.1 * DAY)) == "deleted"

@@ -61,6 +61,7 @@ class World:
     def __init__(self, rnd: random.Random, *, one: bool, coarse: bool = False) -> None:
         self.rnd, self.one, self.coarse = rnd, one, coarse
         self.slept = 0.0
+        self.skew = 0.0
         self.pins: dict[str, PinStatus] = {}
         self.clock = 0
         self.lose = 0.0
@@ -146,7 +147,7 @@ class Client:
         found = [p for p in self.world.pins.values() if _matches(p, query)]
         found.sort(key=lambda p: p.created, reverse=True)
         # Where whole seconds have to be waited for, the service's clock is what says so.
-        ahead = self.world.instant / SECOND - NOW.timestamp() if self.world.coarse else 0.0
+        ahead = self.world.instant / SECOND - NOW.timestamp() if self.world.coarse else self.world.skew
         return Page(count=len(found), results=found[: query.limit or 10], skew=ahead)
 
     async def add(self, pin: PinRequest) -> PinStatus:
