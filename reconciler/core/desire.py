@@ -100,6 +100,9 @@ def desire(
                 )
     if problems:
         raise ManifestError(problems)
+    for service, left in stranded.items():
+        # Another entry, or another use of a policy, may want the name where it stays.
+        stranded[service] = {n: d for n, d in left.items() if all(n not in by_service[s] for s in active)}
     for service, gone in expired.items():
         for name in gone.keys() & by_service[service].keys():
             del gone[name]

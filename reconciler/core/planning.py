@@ -14,6 +14,7 @@ from reconciler.core.globs import Globs
 from reconciler.core.guards import guard
 from reconciler.core.last_copy import guard_last_copies
 from reconciler.core.listed import ref
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Manifest, Service
 from reconciler.core.model import FAILED, Desired, Listing, Owner, PinKey, Remote, Snapshot
 from reconciler.core.ownership import listed_cid
@@ -33,7 +34,7 @@ from reconciler.core.plan import (
     ServicePlan,
 )
 from reconciler.core.pruning import Leaving
-from reconciler.core.retention import retained
+from reconciler.core.retention import lendable, retained, with_roots
 from reconciler.core.service_diff import ServiceDiff, touched
 from reconciler.core.telling import tell
 from reconciler.core.unknowing import owns
@@ -83,10 +84,17 @@ def make_plan(
     diffs: dict[str, ServiceDiff] = {}
     findings: list[Finding] = []
     retires = any(s.state == "retiring" for s in manifest.services.values())
-    names = frozenset(desire.names()) if retires else frozenset()
+    lent = lendable(manifest, desire.by_service, snapshot)
+    names = frozenset(desire.names()).union(p.name for p in lent) if retires else frozenset()
     by_service = dict(desire.by_service)
     for name, service in manifest.services.items():
         listing = snapshot.listings[name]
+        # A node is no home for the earlier roots of a service that goes, and may not have them any more.
+        roots = retained(
+            by_service[name], listing, now=stamp.named or stamp.now, lent=() if name == LOCAL else lent
+        )
+        if lent or listing.reachable:
+            by_service[name] = dict(roots.wanted)
         if not listing.reachable:
             findings.append(
                 Finding(
@@ -99,15 +107,13 @@ def make_plan(
                 )
             )
             continue
-        roots = retained(by_service[name], listing, now=stamp.named or stamp.now)
-        by_service[name] = dict(roots.wanted)
         diffs[name] = diff_service(
             service,
             by_service[name],
             desire.expired[name],
             listing,
             released=names if service.state == "retiring" else frozenset(),
-            stranded=desire.stranded[name],
+            stranded=with_roots(desire.stranded[name], listing.remotes),
             roots=roots,
         )
         if roots.note:

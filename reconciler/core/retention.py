@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.core.model import FAILED, MAX_SKEW, PINNED, Desired, Listing, Remote
+from reconciler.core.manifest import Manifest
+from reconciler.core.model import FAILED, MAX_SKEW, PINNED, Desired, Listing, Remote, Snapshot
 from reconciler.core.policy import Retain
 
 
@@ -32,12 +33,17 @@ class Retained(Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) -> Retained:
-    """`wanted` with each retention replaced by the names it means at this service. `now` names a new root."""
+def retained(
+    wanted: Mapping[str, Desired], listing: Listing, *, now: datetime, lent: Sequence[Remote] = ()
+) -> Retained:
+    """`wanted` with each retention replaced by the names it means at this service. `now` names a new root.
+
+    `lent` is what services that go hold: earlier roots among them are wanted here, under the names they have there.
+    """
     keeping = {name: d for name, d in wanted.items() if d.spec.retain is not None}
     if not keeping:
         return Retained(wanted=wanted, rotated={})
-    kin = families(keeping, listing.remotes)
+    kin, far = families(keeping, listing.remotes), families(keeping, lent)
     skew = listing.clock_skew or 0.0
     aged = abs(skew) <= MAX_SKEW
     others = {name: d for name, d in wanted.items() if name not in keeping}
@@ -47,7 +53,7 @@ def retained(wanted: Mapping[str, Desired], listing: Listing, *, now: datetime) 
     rotated: dict[str, Remote | None] = {}
     rotating: dict[str, tuple[Remote, ...]] = {}
     for name, d in keeping.items():
-        stays, goes, follow = _resolved(name, d, kin[name], now, aged=aged)
+        stays, goes, follow = _resolved(name, d, kin[name], far[name], now, aged=aged)
         result.update(stays)
         rotated.update(goes)
         rotating.update(follow)
@@ -94,25 +100,77 @@ def families(names: Collection[str], remotes: Iterable[Remote]) -> dict[str, dic
     return found
 
 
+def lendable(
+    manifest: Manifest, wanted: Mapping[str, Mapping[str, Desired]], snapshot: Snapshot
+) -> list[Remote]:
+    """The roots that retiring services keep for retentions that other services go on with."""
+    retiring = [name for name, service in manifest.services.items() if service.state == "retiring"]
+    if not retiring:
+        return []
+    plain = {n for w in wanted.values() for n, d in w.items() if d.spec.retain is not None}
+    return [
+        pin
+        for name in retiring
+        for pin in (snapshot.listings[name].remotes if plain else ())
+        if pin.mine and plain_of(pin.name, plain) is not None
+    ]
+
+
+def with_roots(stranded: Mapping[str, Desired], remotes: Iterable[Remote]) -> Mapping[str, Desired]:
+    """What no active service is to hold, with the earlier roots that its retention keeps."""
+    keeping = {name: d for name, d in stranded.items() if d.spec.retain is not None}
+    if not keeping:
+        return stranded
+    return {
+        **stranded,
+        **{
+            n: replace(keeping[name], name=n, cid=pins[0].cid)
+            for name, family in families(keeping, remotes).items()
+            for n, pins in family.items()
+        },
+    }
+
+
 def _resolved(
-    name: str, d: Desired, family: Mapping[str, Sequence[Remote]], now: datetime, *, aged: bool
+    name: str,
+    d: Desired,
+    family: Mapping[str, Sequence[Remote]],
+    far: Mapping[str, Sequence[Remote]],
+    now: datetime,
+    *,
+    aged: bool,
 ) -> tuple[dict[str, Desired], dict[str, Remote | None], dict[str, tuple[Remote, ...]]]:
     retain = d.spec.retain
     assert retain is not None
     current = _current(d, family)
-    here = current.name if current is not None else _fresh(name, family, now)
+    lent = _current(d, {n: pins for n, pins in far.items() if n not in family})
+    there = current or lent
+    here = there.name if there is not None else _fresh(name, {**far, **family}, now)
     spec = replace(d.spec, retain=None)
     stays = {here: replace(d, name=here, spec=spec, named=True)}
     goes: dict[str, Remote | None] = {}
     # Newest first, each with the time its successor came, which is when it ceased to be the root.
-    times = sorted((t, n) for n in family if (t := stamp_of(name, n)) is not None)
+    times = sorted((t, n) for n in {**far, **family} if (t := stamp_of(name, n)) is not None)
     until = {n: times[i + 1][0] if i + 1 < len(times) else None for i, (_, n) in enumerate(times)}
     roots: list[Remote] = []
     seen = {d.cid.canonical}
+    held = {p.cid.canonical for pins in family.values() for p in pins if p.status != FAILED}
+    brought: set[str] = set()
     for _, n in reversed(times):
         if n == here:
             continue
-        pinned = [p for p in family[n] if p.status == PINNED]
+        pinned = [p for p in family.get(n, ()) if p.status == PINNED]
+        if all(p.status == FAILED for p in family.get(n, ())):
+            if bring := [
+                p for p in far.get(n, ()) if p.status == PINNED and p.cid.canonical not in held | seen
+            ]:
+                root = max(bring, key=_age)
+                seen.add(root.cid.canonical)
+                roots.append(root)
+                brought.add(n)
+                continue
+            if n not in family:
+                continue
         if not pinned:
             waiting = [p for p in family[n] if p.status != FAILED]
             if waiting:
@@ -136,7 +194,12 @@ def _resolved(
         ahead = (came[root.name] - now).total_seconds() > MAX_SKEW
         kept = ahead or (retain.age is not None and not aged) or _kept(retain, place, until[root.name], now)
         place += not ahead
-        if current is None and not kept:
+        if root.name in brought:
+            if kept or not (stand or (lent is not None and lent.status == PINNED)):
+                stays[root.name] = Desired(name=root.name, cid=root.cid, spec=spec)
+            elif root.name in family:
+                goes[root.name] = None
+        elif current is None and not kept:
             follow.append(root)
         elif stand is None or kept:
             stays[root.name] = Desired(name=root.name, cid=root.cid, spec=spec)

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
 import pytest
+from msgspec.structs import replace
 from support.model import NOW, manifest_of
 from support.scenario import LETTERS
 from support.world import OURS, Client, Clock, World
