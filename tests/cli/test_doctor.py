@@ -128,6 +128,18 @@ def test_a_row_that_the_manifest_names_is_not_written_over(world: World, cluster
     assert cluster.requests == ()
 
 
+@pytest.mark.parametrize("how", ["--read-only", "--yes"])
+def test_a_wrong_key_is_no_finding_about_the_service(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    world.manifest()
+    monkeypatch.setenv("BOX_KEY", "another-key")
+    result = world.run("doctor", "box", how)
+    assert result.code == 3
+    assert "401" in result.err
+    assert result.out == ""
+
+
 def test_without_a_place_to_remember_it_says_so(world: World) -> None:
     world.manifest()
     (world.place / "file").write_text("")
