@@ -45,7 +45,7 @@ from reconciler.core.plan import (
     Replace,
     Retry,
 )
-from reconciler.core.pruning import MAX_SKEW, Leaving, with_grace, without_prune
+from reconciler.core.pruning import Leaving, with_grace, without_prune
 from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.shrank import shrunk
 from reconciler.core.unknowing import could_own, findings_of, without_knowing

@@ -2,17 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
 from msgspec.structs import replace
 
-from reconciler.core.model import Listing, Unknown
+from reconciler.core.model import MAX_SKEW, Listing, Unknown
 from reconciler.core.plan import Action, Delete, Keep, Replace
 from reconciler.core.service_diff import ServiceDiff
 from reconciler.core.unknowing import owns
-
-#: Seconds. A service whose clock is further from ours than this does not confirm what ours says.
-MAX_SKEW: Final = 24 * 3600.0
 
 #: (service, name) → since when it is not wanted any more
 Leaving = Mapping[tuple[str, str], datetime]

@@ -22,7 +22,7 @@ from reconciler.core.errors import ServiceError
 from reconciler.core.instant import SECOND, parse_instant
 from reconciler.core.learned import Value
 from reconciler.core.manifest import Service
-from reconciler.core.model import PINNED, STATUSES, PinStatus
+from reconciler.core.model import PINNED, PinStatus
 from reconciler.core.presets import PRESETS
 from reconciler.core.profile import PROFILES, Profile
 from reconciler.services.examination import FIELDS, Examination, Finding, Leftover, Notes
@@ -31,7 +31,6 @@ from reconciler.services.lookup import look_up
 from reconciler.services.meanings import meaning
 from reconciler.services.probes import adds, echo, filters, listing, manners, replaces
 from reconciler.services.probes.bench import Bench
-from reconciler.services.protocol import Query
 from reconciler.services.tape import Taped
 
 #: Pins that a listing is judged by, and how many are added before time is let pass.
@@ -127,7 +126,6 @@ class Doctor:
 
     async def _probe(self) -> None:
         if self.read_only:
-            await self._key_is_right()
             await listing.probe(self.bench, self.notes)
             await manners.probe(self.taped, self.notes, read_only=True)
             return
@@ -161,14 +159,6 @@ class Doctor:
             await self._step(("modify",), replaces.other_cid(self.bench, self.notes))
         nobody = self.bench.unfindable() if self.notes.value("idIsCid") else manners.NOBODY
         await manners.probe(self.taped, self.notes, nobody=nobody, read_only=False)
-
-    async def _key_is_right(self) -> None:
-        """Raises ServiceError where nothing can be told of the service, only of what it was asked with."""
-        try:
-            await self.taped.service.pins(Query(status=STATUSES, limit=10))
-        except ServiceError as error:
-            if error.ends_lane:
-                raise
 
     async def _step(self, fields: Sequence[str], step: Awaitable[None]) -> None:
         """A probe that fails leaves its fields unknown; what is about the service as a whole ends all."""
