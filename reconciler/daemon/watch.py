@@ -63,6 +63,8 @@ class Watch:
         self._settled: dict[StatOf, Answer] = {}
         self._since: dict[StatOf, datetime] = {}
         self._facts: Facts | None = None
+        #: Counts what made facts doubtful: what was asked before that is not kept.
+        self._doubts = 0
         self._facts_lock = asyncio.Lock()
         self._took: deque[float] = deque(maxlen=SAMPLES)
         self._worked: deque[float] = deque(maxlen=SAMPLES)
@@ -72,7 +74,7 @@ class Watch:
         """From now on, what this manifest's policies ask."""
         self._settle = watched(manifest)
         self._settled = {q: a for q, a in self._settled.items() if q in self._settle}
-        self._facts = None
+        self.doubt()
 
     def lost(self) -> None:
         """Nothing is known until the next look, and what that finds is a change: others were told that the node is
@@ -83,13 +85,16 @@ class Watch:
     async def facts(self) -> Facts:
         """What is known now: asked for once, and again when anything of it has changed or is no longer sure."""
         async with self._facts_lock:
-            if self._facts is None:
-                self._facts = await self._gather()
+            facts = self._facts
+            if facts is None:
+                doubts, facts = self._doubts, await self._gather()
+                # Another manifest, or another root, while it was asked: whoever comes next asks anew.
+                self._facts = facts if doubts == self._doubts else None
                 for question in self._settle:
                     # Before the first look, what was told here; after it, nothing that has not settled.
-                    if question not in self._settled:
-                        self._note(question, self._facts[question])
-            answers: dict[Question, Answer] = {**self._facts.answers}
+                    if question not in self._settled and question in facts.answers:
+                        self._note(question, facts[question])
+            answers: dict[Question, Answer] = {**facts.answers}
             for question, answer in self._settled.items():
                 answers[question] = answer  # noqa: PERF403  # keys of another type than those that are there
             return Facts(answers)
@@ -97,6 +102,7 @@ class Watch:
     def doubt(self) -> None:
         """What is known may be old: the next who asks for it is told anew."""
         self._facts = None
+        self._doubts += 1
 
     async def run(self) -> None:
         """Looks for as long as it is not cancelled."""
@@ -112,6 +118,8 @@ class Watch:
         for question, settle in list(self._settle.items()):
             answer = await self._ask(question)
             asked += 1
+            if question not in self._settle:
+                continue
             if _same(self._settled.get(question), answer):
                 continue
             if question not in self._settled:
@@ -120,12 +128,13 @@ class Watch:
                 continue
             answer, more = await self._settling(question, answer, settle)
             asked += more
-            if not _same(self._settled[question], answer):
+            # A manifest that came into force meanwhile may have it watched no more.
+            if question in self._settle and not _same(self._settled.get(question), answer):
                 self._note(question, answer)
                 changed.add(question)
         if changed:
             # Who the node is, and what else it was asked, is asked again with every change.
-            self._facts = None
+            self.doubt()
             self._changed(frozenset(changed))
         return asked * self._cost()
 

@@ -16,8 +16,11 @@ from reconciler.core.cid import parse
 from reconciler.core.errors import LockedError, ManifestError, Problem
 from reconciler.core.manifest import Entry, Manifest, Node, Spec
 from reconciler.core.manifest import Loop as Settings
+from reconciler.core.question import Facts, Missing, StatOf
 from reconciler.daemon.state import LoopState, Paused, StateFiles
+from reconciler.daemon.watch import Watch
 from reconciler.manifest.loop import parse_window
+from reconciler.policies import KINDS
 
 
 def tell(
@@ -525,6 +528,77 @@ def test_another_owner_is_another_loop(tmp_path: Path) -> None:
         assert [p.pin.meta for p in stage.services["a"].named()] == [
             {**(stage.services["a"].named()[0].pin.meta or {}), "pinrec": "me"}
         ]
+
+    tell(tmp_path, story, start=False)
+
+
+@pytest.mark.parametrize("gone", ["policy", "path"])
+def test_a_policy_that_leaves_while_its_root_settles_does_not_end_the_watch(
+    tmp_path: Path, gone: str
+) -> None:
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        mfs = stage.manifest.policies["mfs"]
+        other = replace(
+            mfs, name="photos", pin_name="policy/photos", settings={"path": "/photos"}, settle=3.0
+        )
+        both = replace(stage.manifest, policies={"mfs": mfs, "photos": other})
+        stage.manifest = both
+        stage.start()
+        await asyncio.sleep(100)
+        stage.node.root = 1
+        await asyncio.sleep(2)
+        if gone == "policy":
+            editor.write(replace(both, policies={"mfs": mfs}))
+        else:
+            editor.write(
+                replace(both, policies={"mfs": mfs, "photos": replace(other, settings={"path": "/p"})})
+            )
+        await asyncio.sleep(60)
+        stage.node.root = 2
+        await asyncio.sleep(10)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(2)]
+        # And the next manifest finds everything in order.
+        editor.write(replace(both, policies={"mfs": mfs}, node=None))
+        await asyncio.sleep(30)
+        assert stage.running
+        assert state_of(stage).manifest_error == ""
+
+    tell(tmp_path, story, start=False, takes=0.001)
+
+
+def test_what_an_earlier_manifest_asked_does_not_answer_a_later_one(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        mfs = stage.manifest.policies["mfs"]
+        other = replace(mfs, name="photos", pin_name="policy/photos", settings={"path": "/photos"})
+        both = replace(stage.manifest, policies={"mfs": mfs, "photos": other})
+        photos, asked = StatOf("/photos"), list[Manifest]()
+
+        async def gather() -> Facts:
+            asked.append(stage.manifest)
+            asks = KINDS["mfs"].questions
+            known = {q: Missing("x") for p in stage.manifest.policies.values() for q in asks(p)}
+            await asyncio.sleep(5)
+            return Facts(dict(known))
+
+        loop = asyncio.get_running_loop()
+        watch = Watch(
+            node=stage.node,  # type: ignore[arg-type]
+            gather=gather,
+            changed=lambda _paths: None,
+            now=stage.now,
+            monotonic=loop.time,
+            sleep=asyncio.sleep,
+        )
+        watch.watch(stage.manifest)
+        first = asyncio.create_task(watch.facts())
+        await asyncio.sleep(1)
+        stage.manifest = both
+        watch.watch(both)
+        await first
+        assert (await watch.facts())[photos] == Missing("x")
+        assert await watch.facts() == await watch.facts()
+        assert len(asked) == 2
 
     tell(tmp_path, story, start=False)
 
