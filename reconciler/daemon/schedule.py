@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 Due = Callable[[], None]
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 class CronError(ValueError):
@@ -27,7 +28,8 @@ class Schedule(Protocol):
     def start(self) -> None: ...
 
     def jumped(self) -> None:
-        """The wall clock was set: what is due in so many seconds is due in so many seconds from now."""
+        """The wall clock was set, or stood still while the machine slept: what is due in so many seconds is due in so
+        many seconds from now, and a time of a cron expression that has passed meanwhile has come."""
         ...
 
     def next(self, name: str) -> datetime | None: ...
@@ -53,6 +55,7 @@ class Calendar:
 
     def every(self, name: str, seconds: float, due: Due, *, jitter: float = 0.0) -> None:
         self._intervals[name] = (seconds, jitter)
+        self._crons.pop(name, None)
         self._scheduler.add_job(_plain(due), self._interval(seconds, jitter), id=name, replace_existing=True)
 
     def cron(
@@ -60,6 +63,7 @@ class Calendar:
     ) -> None:
         """Raises CronError."""
         self._crons[name] = (expression, timezone, jitter)
+        self._intervals.pop(name, None)
         trigger = _cron(expression, timezone, jitter)
         self._scheduler.add_job(_plain(due), trigger, id=name, replace_existing=True)
 
@@ -70,7 +74,10 @@ class Calendar:
         for name, (seconds, jitter) in self._intervals.items():
             self._scheduler.reschedule_job(name, trigger=self._interval(seconds, jitter))
         for name, (expression, timezone, jitter) in self._crons.items():
+            due, now = self.next(name), datetime.now(UTC)
             self._scheduler.reschedule_job(name, trigger=_cron(expression, timezone, jitter))
+            if due is not None and due <= now:
+                self._scheduler.modify_job(name, next_run_time=now)
 
     def next(self, name: str) -> datetime | None:
         job = self._scheduler.get_job(name)
@@ -102,15 +109,51 @@ def check_cron(expression: str, timezone: str = "UTC") -> None:
 
 
 def _cron(expression: str, timezone: str, jitter: float) -> object:
+    from apscheduler.triggers.combining import OrTrigger
     from apscheduler.triggers.cron import CronTrigger
 
     try:
-        trigger = CronTrigger.from_crontab(expression, timezone=timezone)
+        if len(fields := expression.split()) != 5:
+            raise CronError(f"it has {len(fields)} fields")
+        minute, hour, day, month, weekday = fields
+        # As cron(8) reads it: where both kinds of days are restricted, either will do.
+        either = not (day.startswith("*") or weekday.startswith("*"))
+        triggers = [
+            CronTrigger(
+                minute=minute, hour=hour, day=d, month=month, day_of_week=_weekdays(w), timezone=timezone
+            )
+            for d, w in ([(day, "*"), ("*", weekday)] if either else [(day, weekday)])
+        ]
     except (ValueError, LookupError) as error:
         raise CronError(str(error)) from None
-    # `from_crontab` takes none.
+    trigger = OrTrigger(triggers) if either else triggers[0]
     trigger.jitter = jitter or None
     return trigger
+
+
+def _weekdays(field: str) -> str:
+    """Days of the week as cron(8) counts them, where Sunday is 0 and 7, for APScheduler, to which 0 is Monday.
+
+    Raises ValueError.
+    """
+    days: set[int] = set()
+    for part in field.split(","):
+        span, slash, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        low = 0 if span == "*" else _weekday(first)
+        high = _weekday(last) if dash else low if span != "*" and not slash else 6
+        if high < low:
+            high += 7
+        days.update((day - 1) % 7 for day in range(low, high + 1, int(step) if slash else 1))
+    return "*" if len(days) == 7 else ",".join(str(day) for day in sorted(days))
+
+
+def _weekday(text: str) -> int:
+    if text.casefold() in _WEEKDAYS:
+        return _WEEKDAYS.index(text.casefold())
+    if text.isdecimal() and text.isascii() and int(text) <= 7:
+        return int(text)
+    raise ValueError(f"{text!r} is no day of the week")
 
 
 def _plain(due: Due) -> Callable[[], Coroutine[None, None, None]]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reconciler.daemon.schedule import Calendar, CronError, check_cron
+from reconciler.daemon.schedule import Calendar, CronError, _cron, check_cron
 
 
 def _run(story: Callable[[Calendar], Coroutine[None, None, None]]) -> None:
@@ -88,7 +88,87 @@ def test_jitter_makes_it_late_and_never_early() -> None:
     _run(story)
 
 
-@pytest.mark.parametrize("text", ["* * *", "61 * * * *", "x", "* * * * * *"])
+def _times(text: str, number: int) -> list[str]:
+    from apscheduler.triggers.base import BaseTrigger
+
+    found: list[str] = []
+    trigger = _cron(text, "UTC", 0.0)
+    assert isinstance(trigger, BaseTrigger)
+    last, at = None, datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
+    for _ in range(number):
+        last = trigger.get_next_fire_time(last, at)
+        assert last is not None
+        at = last
+        found.append(f"{last:%a %d}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("0", ["Sun 29", "Sun 06"]),
+        ("7", ["Sun 29", "Sun 06"]),
+        ("sun", ["Sun 29", "Sun 06"]),
+        ("1", ["Mon 23", "Mon 30"]),
+        ("1-5", ["Mon 23", "Tue 24", "Wed 25", "Thu 26", "Fri 27", "Mon 30"]),
+        ("mon-fri", ["Mon 23", "Tue 24", "Wed 25", "Thu 26", "Fri 27", "Mon 30"]),
+        ("6,0", ["Sat 28", "Sun 29", "Sat 05"]),
+        ("Sat-Mon", ["Mon 23", "Sat 28", "Sun 29"]),
+        ("5-7", ["Fri 27", "Sat 28", "Sun 29", "Fri 04"]),
+        ("*/2", ["Tue 24", "Thu 26", "Sat 28", "Sun 29"]),
+        ("0-6", ["Mon 23", "Tue 24"]),
+    ],
+)
+def test_days_of_the_week_are_those_of_cron(field: str, expected: list[str]) -> None:
+    assert _times(f"0 3 * * {field}", len(expected)) == expected
+
+
+def test_of_two_kinds_of_days_either_will_do_as_in_cron() -> None:
+    assert _times("0 3 1 * mon", 4) == ["Mon 23", "Mon 30", "Tue 01", "Mon 07"]
+    assert _times("0 3 */2 * mon", 2) == ["Mon 23", "Mon 07"]
+
+
+def test_a_time_that_passed_while_the_machine_slept_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(calendar: Calendar) -> None:
+        came = asyncio.Event()
+        calendar.cron("c", "0 3 * * *", came.set)
+        calendar.start()
+        due = calendar.next("c")
+        assert due is not None
+        later = due + timedelta(hours=2)
+
+        class Later(datetime):
+            @classmethod
+            def now(cls, tz: object = None) -> datetime:
+                return later
+
+        monkeypatch.setattr("reconciler.daemon.schedule.datetime", Later)
+        monkeypatch.setattr("apscheduler.schedulers.base.datetime", Later)
+        calendar.jumped()
+        await asyncio.wait_for(came.wait(), 20)
+        again = calendar.next("c")
+        assert again is not None
+        assert again - due == timedelta(days=1)
+
+    _run(story)
+
+
+def test_what_was_a_cron_expression_and_is_an_interval_now_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(calendar: Calendar) -> None:
+        calendar.cron("x", "0 3 1 1 *", lambda: None)
+        calendar.start()
+        calendar.every("x", 60.0, lambda: None)
+        calendar.jumped()
+        due = calendar.next("x")
+        assert due is not None
+        assert due - datetime.now(UTC) < timedelta(seconds=61)
+
+    _run(story)
+
+
+@pytest.mark.parametrize(
+    "text", ["* * *", "61 * * * *", "x", "* * * * * *", "0 0 * * 8", "0 0 * * /2", "0 0 * * 1-x"]
+)
 def test_what_is_no_cron_expression(text: str) -> None:
     with pytest.raises(CronError):
         check_cron(text)
