@@ -76,7 +76,9 @@ class Loop:
         self._since = given.now()
         self._offset = self._clocks()
         self._was_open = self._is_open()
+        #: When the window opens or shuts next, None if never; and whether that was found out since it may be another.
         self._edge: datetime | None = None
+        self._edge_known = False
         self._written: tuple[bytes, float] = (b"", float("-inf"))
 
     async def run(self) -> None:
@@ -183,10 +185,11 @@ class Loop:
         if abs(moved := self._clocks() - self._offset) > JUMP:
             self._log("warning", "clock", moved=f"{moved:+.0f}s")
             self._offset += moved
+            self._edge_known = False
             self._schedule.jumped()
         self._look_at_pause()
         if self._is_open() != self._was_open:
-            self._was_open, self._edge = not self._was_open, None
+            self._was_open, self._edge_known = not self._was_open, False
             self._log("info", "window", open=self._was_open)
             if self._was_open:
                 self._crew.ask("all", "the window opens")
@@ -256,6 +259,7 @@ class Loop:
         start = await self._crew.change(head.services, self._files.altered)
         recurs = settings != shared.loop
         shared.loop = settings
+        self._edge_known = False
         shared.take(new)
         await self._node.take(head)
         await self._unhook()
@@ -286,8 +290,8 @@ class Loop:
         """How things stand."""
         shared, now = self._shared, self._given.now()
         head, loop, invalid = shared.kept.head, shared.loop, self._files.invalid
-        if loop.windows and (self._edge is None or now >= self._edge):
-            self._edge = next_change(loop.windows, now, loop.timezone)
+        if loop.windows and not (self._edge_known and (self._edge is None or now < self._edge)):
+            self._edge, self._edge_known = next_change(loop.windows, now, loop.timezone), True
         return LoopState(
             pinrec=__version__,
             owner=head.owner,

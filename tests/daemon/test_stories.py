@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from support.looping import NAME, FakeService, Stage, manifest, play, root
+from support.looping import NAME, FakeService, Stage, clock, manifest, play, root
 
 from reconciler.core.cid import parse
 from reconciler.core.errors import LockedError, ManifestError, Problem
@@ -19,6 +19,7 @@ from reconciler.core.manifest import Loop as Settings
 from reconciler.core.question import Facts, Missing, StatOf
 from reconciler.daemon.state import LoopState, Paused, StateFiles
 from reconciler.daemon.watch import Watch
+from reconciler.daemon.window import next_change
 from reconciler.manifest.loop import parse_window
 from reconciler.policies import KINDS
 
@@ -599,6 +600,36 @@ def test_what_an_earlier_manifest_asked_does_not_answer_a_later_one(tmp_path: Pa
         assert (await watch.facts())[photos] == Missing("x")
         assert await watch.facts() == await watch.facts()
         assert len(asked) == 2
+
+    tell(tmp_path, story, start=False)
+
+
+def test_when_the_window_changes_is_found_out_again_only_where_that_may_be_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return next_change(*given)
+
+    monkeypatch.setattr("reconciler.daemon.loop.next_change", counted)
+
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        stage.manifest = replace(stage.manifest, loop=Settings(windows=(parse_window("Mon-Sun"),)))
+        stage.start()
+        await asyncio.sleep(900)
+        # A look takes 30 ms: each second that would be more than all the rest.
+        assert looks == 1
+        assert state_of(stage).window_changes is None
+        for text, hour in (("00:00-05:00", 5), ("00:00-03:00", 3)):
+            editor.write(replace(stage.manifest, loop=Settings(windows=(parse_window(text),))))
+            await asyncio.sleep(70)
+            assert state_of(stage).window_changes == clock().replace(
+                hour=hour, minute=0, second=0, microsecond=0
+            )
 
     tell(tmp_path, story, start=False)
 
