@@ -33,6 +33,8 @@ OUR_SHARE = 250.0
 DEADLINE = 30.0
 #: Looks after a node that does not answer: how much longer each waits than the one before, and the longest.
 SLOWER, SLOWEST = 2.0, 30.0
+#: The second look, which tells whether the first was as dear as all are or met a busy machine, is no later than this.
+SECOND = 2.0
 #: Costs of so many looks are kept. What a look costs is what a quarter of them stayed below: a machine that is busy
 #: with other things makes some of them slow, one with a dear MFS makes all of them so.
 SAMPLES = 9
@@ -205,7 +207,7 @@ class Watch:
         usual = max(SOON, paths * NODE_SHARE * self._cost(), paths * ours)
         # A change that took many looks to settle is paid for before the next one, if looks are dear.
         extra = NODE_SHARE * spent if self._cost() * NODE_SHARE > SOON else 0.0
-        return max(usual, extra)
+        return min(max(usual, extra), SECOND) if len(self._took) <= paths else max(usual, extra)
 
 
 def _same(one: Answer | None, other: Answer) -> bool:

@@ -242,6 +242,18 @@ def test_a_dear_stat_is_asked_rarely_and_status_says_so(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_a_first_look_that_met_a_busy_machine_does_not_delay_the_first_change(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(0.1)
+        stage.node.takes = 0.001
+        await asyncio.sleep(5)
+        stage.node.root = 1
+        await asyncio.sleep(2)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+
+    tell(tmp_path, story, takes=0.5, interval=1.0)
+
+
 def test_a_cid_that_an_entry_wants_too_is_planned_with_everything(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         await asyncio.sleep(100)
