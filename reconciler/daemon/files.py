@@ -7,7 +7,7 @@ from pathlib import Path
 from reconciler.core.errors import PinrecError
 from reconciler.core.focus import Traces, entry_cids, entry_names
 from reconciler.core.local import with_local
-from reconciler.core.manifest import CidRef, Manifest
+from reconciler.core.manifest import CidRef, Manifest, SecretRef
 from reconciler.daemon.packed import PackedManifest
 from reconciler.engine.sources import resolve_cids
 
@@ -60,7 +60,7 @@ class Files:
         self._monotonic = monotonic
         self._seen: dict[str, _Look] = {}
         self._again = float("inf")
-        #: Those of the files that were found changed when they were last read.
+        #: Those of the files that were found changed since what was read last came into force.
         self.altered: frozenset[str] = frozenset()
         #: Why what is there now is not in force, or None.
         self.invalid: PinrecError | None = None
@@ -76,6 +76,10 @@ class Files:
         """Whatever the files look like, they are read again."""
         self._seen = {}
 
+    def taken(self) -> None:
+        """What was read last is in force."""
+        self.altered = frozenset()
+
     def refuse(self, error: PinrecError) -> None:
         """What was read is valid in itself, and cannot come into force."""
         self.invalid = error
@@ -86,7 +90,7 @@ class Files:
         # Looked at before it is read: a change while it is read is seen at the next look.
         before = self._seen
         self._look(kept.watched)
-        self.altered = frozenset(path for path, look in self._seen.items() if before.get(path, look) != look)
+        self.altered |= {path for path, look in self._seen.items() if before.get(path, look) != look}
         try:
             new = await asyncio.to_thread(self._whole)
         except PinrecError as error:
@@ -120,6 +124,8 @@ def _beside(manifest: Manifest) -> Iterable[str]:
     secrets = [service.key for service in manifest.services.values()]
     if manifest.node is not None and manifest.node.token is not None:
         secrets.append(manifest.node.token)
+    if (webhook := manifest.loop.webhook) is not None:
+        secrets += [s for s in (webhook.url, webhook.secret) if isinstance(s, SecretRef)]
     for secret in secrets:
         if secret.kind == "file":
             yield secret.value[0]

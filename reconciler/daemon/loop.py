@@ -122,7 +122,7 @@ class Loop:
         check(shared.loop)
         shared.paused = self._states.read_paused()
         self._hook(self._sender(shared.loop))
-        await self._node.take(head)
+        await self._node.take(head, await self._node.open(head))
         before = self._states.read_loop()
         await self._crew.begin(head.services, before.services if before is not None else ())
         self._log(
@@ -256,12 +256,19 @@ class Loop:
         settings = self._doors.override(head.loop)
         check(settings)
         send = self._sender(settings)
-        start = await self._crew.change(head.services, self._files.altered)
+        opened = await self._node.open(head, self._files.altered)
+        try:
+            start = await self._crew.change(head.services, self._files.altered)
+        except BaseException:
+            if opened is not None:
+                await opened.stack.aclose()
+            raise
+        self._files.taken()
         recurs = settings != shared.loop
         shared.loop = settings
         self._edge_known = False
         shared.take(new)
-        await self._node.take(head)
+        await self._node.take(head, opened)
         await self._unhook()
         self._hook(send)
         if recurs:

@@ -1,8 +1,9 @@
 """The node of a loop: opened, opened again if it could not be, and watched where policies need it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
 
 from reconciler.core.errors import NodeError
 from reconciler.core.local import LOCAL
@@ -21,6 +22,16 @@ OpenNode = Callable[[NodeSpec], AbstractAsyncContextManager[Node]]
 AGAIN = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A node that was opened and is not in use yet; `again` is when to open it once more."""
+
+    spec: NodeSpec | None
+    stack: AsyncExitStack
+    node: Node | None
+    again: float
+
+
 class NodeSide:
     """Keeps `shared.node` and `shared.watch`. `changed` is told of paths whose answer has changed."""
 
@@ -35,10 +46,21 @@ class NodeSide:
         self._task: asyncio.Task[None] | None = None
         self._again = float("inf")
 
-    async def take(self, manifest: Manifest) -> None:
-        """The node and the policies of this manifest. Raises SecretError for a token that is not to be had."""
-        if manifest.node != self._spec:
-            await self._reopen(manifest.node)
+    async def open(self, manifest: Manifest, altered: Collection[str] = ()) -> Opened | None:
+        """The node of this manifest, or None if the one in use is it; `altered` are files that hold other keys now.
+
+        Raises SecretError for a token that is not to be had, and then everything is as it was.
+        """
+        spec = manifest.node
+        token = spec.token if spec is not None else None
+        if spec == self._spec and not (token and token.kind == "file" and token.value[0] in altered):
+            return None
+        return await self._open(spec)
+
+    async def take(self, manifest: Manifest, opened: Opened | None) -> None:
+        """From now on, this node and the policies of this manifest."""
+        if opened is not None:
+            await self._use(opened)
         await self._look_after(manifest)
 
     async def tick(self) -> None:
@@ -55,25 +77,29 @@ class NodeSide:
                 # A daemon that was started again may answer at another address.
                 self._again = now + AGAIN if watch.silent else float("inf")
             return
-        await self._reopen(self._spec)
+        await self._use(await self._open(self._spec))
         await self._look_after(self._shared.kept.head, again=True)
 
     async def end(self) -> None:
         await self._unwatch()
         await self._stack.aclose()
 
-    async def _reopen(self, spec: NodeSpec | None) -> None:
-        stack, self._again = AsyncExitStack(), float("inf")
+    async def _open(self, spec: NodeSpec | None) -> Opened:
+        stack, again = AsyncExitStack(), float("inf")
         node: Node | None = None
         if spec is not None:
             try:
                 node = await stack.enter_async_context(self._open_node(spec))
             except NodeError as error:
                 node = AbsentNode(error)
-                self._again = self._shared.given.monotonic() + AGAIN
+                again = self._shared.given.monotonic() + AGAIN
+        return Opened(spec=spec, stack=stack, node=node, again=again)
+
+    async def _use(self, opened: Opened) -> None:
         await self._unwatch()
-        old, self._stack = self._stack, stack
-        self._shared.node, self._spec = node, spec
+        old, self._stack = self._stack, opened.stack
+        node, self._again = opened.node, opened.again
+        self._shared.node, self._spec = node, opened.spec
         self._shared.services.pop(LOCAL, None)
         context = self._shared.context()
         self._shared.services.update(

@@ -1,5 +1,6 @@
 """What a worker reads of its service beside listings: what waits, what is new, and what an apply has changed."""
 
+import asyncio
 from collections.abc import Collection
 from typing import Literal
 
@@ -30,7 +31,8 @@ class Reading:
         self._shared = shared
         self._service = service
         self._rules = Rules.of(shared.kept.head)
-        self._dialler = Dialler(shared.context())
+        self._dialler, self._node = Dialler(shared.context()), shared.node
+        self._closing: asyncio.Task[None] | None = None
         # A node knows no time of its pins.
         self.news = News(service.profile, works=service.name != LOCAL)
         self.pending = Pending(shared.given.monotonic, self._waits)
@@ -132,7 +134,10 @@ class Reading:
         )
 
     def _waits(self, pin: PinStatus) -> None:
-        """A pin was seen that waits: its delegates are dialled once more."""
+        """A pin was seen that waits: its delegates are dialled once more, by the node that is there now."""
+        if self._shared.node is not self._node:
+            self._closing = asyncio.create_task(self._dialler.close(grace=0))
+            self._dialler, self._node = Dialler(self._shared.context()), self._shared.node
         self._dialler.seen(self._service.name, pin)
 
 

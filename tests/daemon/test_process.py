@@ -183,3 +183,26 @@ def test_what_it_is_told_wrongly(tmp_path: Path) -> None:
     code, said = done(start(tmp_path, "run", "--cron", "every day"))
     assert code == 64, said
     assert "no cron expression" in said
+
+
+def test_a_key_that_is_rotated_while_the_manifest_is_broken_is_used_once_it_is_mended(tmp_path: Path) -> None:
+    def accounts() -> tuple[int, int]:
+        return len(list(box.store.all("one"))), len(list(box.store.all("two")))
+
+    with Sandbox(tokens=("one", "two")) as box:
+        key = tmp_path / "key"
+        key.write_text("one")
+        key.chmod(0o600)
+        write(tmp_path, box.url)
+        manifest = (tmp_path / "pinrec.yaml").read_text().replace("{env: KEY}", "{file: key}")
+        (tmp_path / "pinrec.yaml").write_text(manifest)
+        with running(tmp_path) as loop:
+            state = tmp_path / "state" / "acme.loop.json"
+            until(lambda: accounts() == (1, 0) and state.exists(), "the pin by the first key")
+            (tmp_path / "pinrec.yaml").write_text("version: 1\nname: [\n")
+            key.write_text("two")
+            until(lambda: bool(json.loads(state.read_text()).get("manifest_error")), "the error in the state")
+            (tmp_path / "pinrec.yaml").write_text(manifest + "\n")
+            until(lambda: accounts() == (1, 1), "the pin by the second key")
+            loop.send_signal(signal.SIGTERM)
+            done(loop)

@@ -10,13 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
-from support.looping import NAME, FakeService, Stage, clock, manifest, play, root
+from support.looping import NAME, PEER, FakeService, Stage, clock, manifest, play, root
 
 from reconciler.core.cid import parse
-from reconciler.core.errors import LockedError, ManifestError, Problem
-from reconciler.core.manifest import Entry, Manifest, Node, Spec
+from reconciler.core.errors import LockedError, ManifestError, NodeError, Problem, SecretError
+from reconciler.core.manifest import Entry, Limits, Manifest, Node, SecretRef, Spec, Webhook
 from reconciler.core.manifest import Loop as Settings
+from reconciler.core.model import PinStatus
 from reconciler.core.question import Facts, Missing, StatOf
+from reconciler.daemon.files import kept_of
 from reconciler.daemon.state import LoopState, Paused, StateFiles
 from reconciler.daemon.watch import Watch
 from reconciler.daemon.window import next_change
@@ -644,6 +646,90 @@ def test_when_the_window_changes_is_found_out_again_only_where_that_may_be_anoth
             )
 
     tell(tmp_path, story, start=False)
+
+
+def _with_token(declared: Manifest, file: Path) -> Manifest:
+    assert declared.node is not None
+    return replace(declared, node=replace(declared.node, token=SecretRef(kind="file", value=(str(file),))))
+
+
+def test_a_token_of_the_node_that_changes_in_its_file_is_taken(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        token = tmp_path / "token"
+        token.write_text("one")
+        Editor(stage, tmp_path / "pinrec.yaml").write(_with_token(stage.manifest, token))
+        stage.manifest = stage.load()
+        stage.start()
+        await asyncio.sleep(100)
+        assert len(stage.opened) == 1
+        token.write_text("another")
+        await asyncio.sleep(10)
+        assert len(stage.opened) == 2
+        stage.node.root = 1
+        await asyncio.sleep(20)
+        assert [p.pin.cid for p in stage.services["a"].named()] == [root(1)]
+
+    tell(tmp_path, story, start=False)
+
+
+def test_a_manifest_whose_node_cannot_be_had_changes_nothing_at_all(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        old = stage.manifest
+        stage.start()
+        await asyncio.sleep(100)
+        stage.refuses = SecretError("the token of the node is not there")
+        other = replace(old.services["a"], limits=Limits(concurrency=1))
+        new = _with_token(replace(old, services={**old.services, "a": other}), tmp_path / "none")
+        editor.write(replace(new, entries=[entry(5, "b")]))
+        await asyncio.sleep(20)
+        assert "the token" in state_of(stage).manifest_error
+        stage.node.root = 1
+        await asyncio.sleep(20)
+        for name in "ab":
+            assert [p.pin.cid for p in stage.services[name].named()] == [root(1)]
+        await asyncio.sleep(400)
+        # Nothing of it is in force.
+        assert "n5" not in [p.pin.name for p in stage.services["b"].all()]
+        stage.refuses = None
+        editor.write(replace(new, entries=[entry(5, "b")]))
+        await asyncio.sleep(60)
+        assert "n5" in [p.pin.name for p in stage.services["b"].all()]
+
+    tell(tmp_path, story, start=False)
+
+
+def test_a_node_that_was_not_there_at_first_is_the_one_that_dials_later(tmp_path: Path) -> None:
+    dialled: list[str] = []
+
+    class Names(FakeService):
+        async def get(self, requestid: str) -> PinStatus | None:
+            found = await super().get(requestid)
+            return found and replace(found, delegates=[f"/ip4/10.0.0.1/tcp/4001/p2p/{PEER}"])
+
+    async def connect(address: str, **_: object) -> None:
+        dialled.append(address)
+
+    async def main() -> None:
+        declared = manifest({"a": "spec"}, policy=False, entries=[entry(1, "a")])
+        stage = Stage(declared, {"a": Names("a", delay=10_000)}, tmp_path)
+        stage.node.connect = connect  # type: ignore[attr-defined]
+        stage.refuses = NodeError("there is no node", unreachable=True)
+        stage.start()
+        await asyncio.sleep(60)
+        assert not dialled
+        stage.refuses = None
+        await asyncio.sleep(120)
+        assert dialled
+        await stage.stop()
+
+    play(main)
+
+
+def test_files_with_the_address_and_the_secret_of_a_webhook_are_watched() -> None:
+    hook = Webhook(url=SecretRef(kind="file", value=("/u",)), secret=SecretRef(kind="file", value=("/s",)))
+    kept = kept_of(manifest({"a": "spec"}, loop=Settings(webhook=hook)), {})
+    assert {"/u", "/s"} <= set(kept.watched)
 
 
 # --- the clock ------------------------------------------------------------------------------------------------------

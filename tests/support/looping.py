@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler.core.cid import canonical, parse
-from reconciler.core.errors import LostAnswerError, NodeError, UnreachableError
+from reconciler.core.errors import LostAnswerError, NodeError, PinrecError, UnreachableError
 from reconciler.core.instant import format_instant, parse_instant
 from reconciler.core.manifest import Limits, Manifest, Node, SecretRef, Service
 from reconciler.core.manifest import Loop as Settings
@@ -354,6 +354,9 @@ class Stage:
         self.loop: Loop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
+        #: The nodes that were opened, and what opening one leads to instead.
+        self.opened: list[Node] = []
+        self.refuses: PinrecError | None = None
         #: When each incarnation began.
         self.begun: list[float] = []
 
@@ -369,7 +372,10 @@ class Stage:
             yield {name: self.services[name] for name in specs}
 
         @asynccontextmanager
-        async def open_node(_spec: object) -> AsyncIterator[Any]:
+        async def open_node(spec: Node) -> AsyncIterator[Any]:
+            self.opened.append(spec)
+            if self.refuses is not None:
+                raise self.refuses
             if self.node.gone:
                 raise NodeError("there is no such file", unreachable=True)
             yield self.node
