@@ -42,8 +42,8 @@ TICK = 1.0
 SIGN_OF_LIFE = 60.0
 #: A difference between the two clocks that grows by more than this is a clock that was set.
 JUMP = 5.0
-#: Seconds that a webhook gets at the end.
-LAST_WORDS = 5.0
+#: Seconds that a webhook gets at the end: when somebody waits for that, and when nobody does.
+LAST_WORDS, ALL_WORDS = 5.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,10 @@ class Loop:
         try:
             await self._begin()
             stop = asyncio.create_task(self._given.stop.wait())
-            turns = [asyncio.create_task(w.settled.wait()) for w in self._crew.workers.values()]
+            asked = {n: w for n, w in self._crew.workers.items() if not self._shared.paused.covers(n)}
+            for name in self._crew.workers.keys() - asked.keys():
+                self._log("info", "pause", service=name)
+            turns = [asyncio.create_task(w.settled.wait()) for w in asked.values()]
             everybody = asyncio.create_task(_all(turns))
             await asyncio.wait((everybody, stop), return_when=asyncio.FIRST_COMPLETED)
             for task in (stop, everybody, *turns):
@@ -121,7 +124,7 @@ class Loop:
         head = shared.kept.head
         check(shared.loop)
         shared.paused = self._states.read_paused()
-        self._hook(self._sender(shared.loop))
+        await self._hook(self._sender(shared.loop))
         await self._node.take(head, await self._node.open(head))
         before = self._states.read_loop()
         await self._crew.begin(head.services, before.services if before is not None else ())
@@ -141,16 +144,16 @@ class Loop:
 
     async def _end(self) -> None:
         """Requests in flight end; nothing new begins."""
+        patience = LAST_WORDS if self._given.stop.is_set() else ALL_WORDS
         self._schedule.stop()
         self._given.stop.set()
         await self._verifying.end()
         await self._crew.end()
         await self._node.end()
-        hook = self._shared.hook
-        await self._unhook()
-        if hook is not None:
-            await hook.drain(LAST_WORDS)
+        if self._shared.hook is not None:
+            await self._shared.hook.drain(patience)
         self._write(force=True)
+        await self._hook(None)
         self._log("info", "stop", seconds=round((self._given.now() - self._since).total_seconds(), 1))
 
     def _cadences(self) -> None:
@@ -269,8 +272,7 @@ class Loop:
         self._edge_known = False
         shared.take(new)
         await self._node.take(head, opened)
-        await self._unhook()
-        self._hook(send)
+        await self._hook(send)
         if recurs:
             self._cadences()
         start()
@@ -281,17 +283,19 @@ class Loop:
     def _sender(self, settings: Settings) -> Send | None:
         return None if settings.webhook is None else sender(settings.webhook, environ=self._given.environ)
 
-    def _hook(self, send: Send | None) -> None:
-        if send is not None:
-            self._shared.hook = Hook(send, log=self._log, sleep=self._given.sleep)
-            self._telling = asyncio.create_task(self._shared.hook.run(), name="webhook")
-
-    async def _unhook(self) -> None:
+    async def _hook(self, send: Send | None) -> None:
+        """Whom to tell from now on. What waits to be told, and what is being sent, is not lost by it."""
+        if self._shared.hook is not None and send is not None:
+            self._shared.hook.use(send)
+            return
         task, self._telling, self._shared.hook = self._telling, None, None
         if task is not None:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        if send is not None:
+            self._shared.hook = Hook(send, log=self._log, sleep=self._given.sleep)
+            self._telling = asyncio.create_task(self._shared.hook.run(), name="webhook")
 
     def state(self) -> LoopState:
         """How things stand."""

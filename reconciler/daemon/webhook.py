@@ -60,6 +60,7 @@ class Hook:
         self._sleep = sleep
         self._queue: deque[Change] = deque(maxlen=QUEUE)
         self._filled = asyncio.Event()
+        self._sending = asyncio.Lock()
         #: Why the last change was not told, or "".
         self.error = ""
 
@@ -67,22 +68,34 @@ class Hook:
         self._queue.append(change)
         self._filled.set()
 
+    def use(self, send: Send) -> None:
+        """From the next attempt on, it is sent so. What waits is not lost."""
+        self._send = send
+
     async def run(self) -> None:
         """For as long as it is not cancelled."""
         while True:
             await self._filled.wait()
-            while self._queue:
-                await self._one(self._queue.popleft())
             self._filled.clear()
+            await self._all()
 
     async def drain(self, seconds: float) -> None:
-        """A last chance for what waits."""
+        """A last chance for what waits, or is on its way."""
         try:
             async with asyncio.timeout(seconds):
-                while self._queue:
-                    await self._one(self._queue.popleft())
+                await self._all()
         except TimeoutError:
-            self._log("warning", "webhook", error="not told before the end")
+            self.error = "not told before the end"
+            self._log("warning", "webhook", error=self.error)
+
+    async def _all(self) -> None:
+        async with self._sending:
+            while self._queue:
+                change = self._queue[0]
+                await self._one(change)
+                # It may have been dropped meanwhile, for being the oldest of too many.
+                if self._queue and self._queue[0] is change:
+                    self._queue.popleft()
 
     async def _one(self, change: Change) -> None:
         from reconciler.transport.post import PostError

@@ -22,6 +22,7 @@ from reconciler.daemon.pending import Pending, Waiting
 from reconciler.daemon.state import LoopState, Paused, StateFiles
 from reconciler.daemon.webhook import Change, Hook, check_url, sender, worded
 from reconciler.engine.lock import Lock
+from reconciler.transport.post import PostError
 
 NOW = datetime(2027, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -344,3 +345,40 @@ def test_what_cannot_be_sent_fails_nothing() -> None:
 
     refused = sender(Webhook(url="http://127.0.0.1:1/x"), environ={})
     assert asyncio.run(main(refused)) == "ConnectError"
+
+
+def test_what_is_being_told_when_the_manifest_changes_or_the_loop_ends_is_told_once() -> None:
+    sent: list[str] = []
+
+    async def story() -> None:
+        async def slow(body: bytes) -> None:
+            await asyncio.sleep(2)
+            sent.append(f"slow {json.loads(body)['standing']}")
+
+        async def fails(_body: bytes) -> None:
+            raise PostError("HTTP 500")
+
+        async def well(body: bytes) -> None:
+            sent.append(f"well {json.loads(body)['standing']}")
+
+        hook = Hook(slow, log=Log(lambda _line: None, lambda: NOW), sleep=asyncio.sleep)
+        task = asyncio.create_task(hook.run())
+        hook.tell(change())
+        hook.tell(change("failed"))
+        await asyncio.sleep(1)
+        hook.use(well)
+        await asyncio.sleep(3)
+        assert sent == ["slow drift", "well failed"]
+        hook.use(fails)
+        hook.tell(change("blocked"))
+        await asyncio.sleep(1)
+        hook.use(slow)
+        await hook.drain(30)
+        assert sent == ["slow drift", "well failed", "slow blocked"]
+        hook.tell(change("unknown"))
+        await asyncio.sleep(0)
+        await hook.drain(1)
+        assert hook.error == "not told before the end"
+        task.cancel()
+
+    play(story)

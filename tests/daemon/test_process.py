@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from support.process import done, start
@@ -206,3 +208,40 @@ def test_a_key_that_is_rotated_while_the_manifest_is_broken_is_used_once_it_is_m
             until(lambda: accounts() == (1, 1), "the pin by the second key")
             loop.send_signal(signal.SIGTERM)
             done(loop)
+
+
+def test_one_round_tells_the_webhook_before_it_ends(tmp_path: Path) -> None:
+    told: list[bytes] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            time.sleep(0.5)
+            if not told:
+                told.append(b"")
+                self.send_error(503)
+                return
+            told.append(body)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with Sandbox() as box, HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        hook = f"loop: {{webhook: {{url: 'http://127.0.0.1:{server.server_port}/'}}}}"
+        write(tmp_path, box.url, more=hook)
+        code, said = done(start(tmp_path, "run", "--once", "--plan-only"))
+        server.shutdown()
+    assert code == 2, said
+    assert [json.loads(body)["standing"] for body in told[1:]] == ["drift"], said
+
+
+def test_one_round_does_not_wait_for_what_is_paused(tmp_path: Path) -> None:
+    with Sandbox() as box:
+        write(tmp_path, box.url)
+        assert done(start(tmp_path, "pause"))[0] == 0
+        code, said = done(start(tmp_path, "run", "--once"))
+        assert code == 0, said
+        assert "event=pause service=s" in said
+        assert box.requests == ()
