@@ -101,8 +101,19 @@ def without(planned: Planned, names: Collection[str]) -> Planned:
     return restricted(planned, lambda a: isinstance(a, Delete | Keep | Blocked) or a.name not in names)
 
 
-async def apply(shared: Shared, service: str, planned: Planned, held: dict[str, tuple[str, float]]) -> Turned:
-    """Make it true as far as that is allowed now. Raises PinrecError if nothing was done."""
+async def apply(
+    shared: Shared,
+    service: str,
+    planned: Planned,
+    held: dict[str, tuple[str, float]],
+    *,
+    ended: Callable[[], bool] = lambda: False,
+) -> Turned:
+    """Make it true as far as that is allowed now. Raises PinrecError if nothing was done.
+
+    It ends at the next request when changes may not be made any more: `ended` says so of the worker, pause, window
+    and manifest of the loop.
+    """
     changes = planned.plan.changes
     turned = Turned(planned=planned, did="nothing to do", held=held)
     if changes:
@@ -110,7 +121,11 @@ async def apply(shared: Shared, service: str, planned: Planned, held: dict[str, 
         if not turned.did and await _person_at_work(shared):
             turned.did, turned.yielded = "a person's apply is at work", True
         if not turned.did:
-            turned.report, turned.yielded = await _applied(shared, planned)
+
+            def halted() -> bool:
+                return ended() or shared.paused.covers(service) or bool(shared.may_apply())
+
+            turned.report, turned.yielded = await _applied(shared, planned, halted)
             turned.did = "applied"
     turned.exit_code = _exit_code(service, planned, turned.report)
     turned.standing = _standing(service, turned)
@@ -129,7 +144,7 @@ async def _person_at_work(shared: Shared) -> bool:
     return False
 
 
-async def _applied(shared: Shared, planned: Planned) -> tuple[Report, bool]:
+async def _applied(shared: Shared, planned: Planned, halted: Callable[[], bool]) -> tuple[Report, bool]:
     """The report, and whether a person's apply began meanwhile: that goes first, and ours ends at the next request."""
     given = shared.given
     stop, person = asyncio.Event(), False
@@ -141,6 +156,8 @@ async def _applied(shared: Shared, planned: Planned) -> tuple[Report, bool]:
                 await asyncio.wait_for(given.stop.wait(), LOOK)
             if given.lease.person() is not None:
                 person = True
+                break
+            if halted():
                 break
         stop.set()
 

@@ -278,7 +278,7 @@ class Worker:
 
     async def _turn(self, planned: Planned, why: str, *, everything: bool) -> None:
         held = self._gate.waiting(planned)
-        turned = await apply(self.shared, self.name, without(planned, held), held)
+        turned = await apply(self.shared, self.name, without(planned, held), held, ended=lambda: self._ended)
         if any(isinstance(a, Retry) and a.name in held for a in planned.plan.actions):
             # That it is not tried again yet makes no failure good.
             turned.standing = worse(turned.standing, "failed")

@@ -16,7 +16,7 @@ from reconciler.core.cid import parse
 from reconciler.core.errors import LockedError, ManifestError, NodeError, Problem, SecretError
 from reconciler.core.manifest import Entry, Limits, Manifest, Node, SecretRef, Spec, Webhook
 from reconciler.core.manifest import Loop as Settings
-from reconciler.core.model import PinStatus
+from reconciler.core.model import PinRequest, PinStatus
 from reconciler.core.question import Facts, Missing, StatOf
 from reconciler.daemon.files import kept_of
 from reconciler.daemon.state import LoopState, Paused, StateFiles
@@ -730,6 +730,53 @@ def test_files_with_the_address_and_the_secret_of_a_webhook_are_watched() -> Non
     hook = Webhook(url=SecretRef(kind="file", value=("/u",)), secret=SecretRef(kind="file", value=("/s",)))
     kept = kept_of(manifest({"a": "spec"}, loop=Settings(webhook=hook)), {})
     assert {"/u", "/s"} <= set(kept.watched)
+
+
+@pytest.mark.parametrize("how", ["paused", "shut", "plan only", "removed"])
+def test_many_changes_end_at_the_next_request_when_they_may_not_be_made_any_more(
+    tmp_path: Path, how: str
+) -> None:
+    class Slow(FakeService):
+        async def add(self, pin: PinRequest) -> PinStatus:
+            await asyncio.sleep(5)
+            return await super().add(pin)
+
+    async def main() -> None:
+        windows = (parse_window("00:00-00:02"),) if how == "shut" else ()
+        both = manifest(
+            {"a": "spec", "b": "spec"},
+            policy=False,
+            entries=[entry(n, "a") for n in range(1, 1000)],
+            loop=Settings(windows=windows),
+        )
+        both.services["a"] = replace(both.services["a"], limits=Limits(concurrency=1))
+        a = Slow("a")
+        stage = Stage(both, {"a": a, "b": FakeService("b")}, tmp_path)
+        editor = Editor(stage, tmp_path / "pinrec.yaml")
+        stage.start()
+        await asyncio.sleep(100)
+        if how == "paused":
+            StateFiles(tmp_path, "me").write_paused(Paused(services=("a",)))
+        elif how == "plan only":
+            editor.write(replace(both, loop=Settings(plan_only=True)))
+        elif how == "removed":
+            alone = replace(both, entries=[entry(5, "b")], services={"b": both.services["b"]})
+            editor.write(alone)
+        await asyncio.sleep(60)
+        made = len(a.writes)
+        assert 0 < made < 40
+        if how == "removed":
+            # And nothing else waits for it.
+            assert "n5" in [p.pin.name for p in stage.services["b"].all()]
+        await asyncio.sleep(600)
+        assert len(a.writes) == made
+        if how == "paused":
+            StateFiles(tmp_path, "me").write_paused(Paused())
+            await asyncio.sleep(200)
+            assert len(a.writes) > made
+        await stage.stop()
+
+    play(main)
 
 
 # --- the clock ------------------------------------------------------------------------------------------------------
