@@ -181,10 +181,12 @@ class Loop:
     async def _tick(self) -> None:
         given, shared = self._given, self._shared
         if not given.lease.is_ours():
-            holder = given.lease.holder() or "nobody"
-            raise LockedError(
-                f"this loop of {shared.kept.head.owner} has lost its lease; it is held by {holder}"
-            )
+            if not given.lease.again():
+                holder = given.lease.holder() or "nobody"
+                raise LockedError(
+                    f"this loop of {shared.kept.head.owner} has lost its lease; it is held by {holder}"
+                )
+            self._log("warning", "lease", text="its file was removed, and it is taken again")
         if abs(moved := self._clocks() - self._offset) > JUMP:
             self._log("warning", "clock", moved=f"{moved:+.0f}s")
             self._offset += moved

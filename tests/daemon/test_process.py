@@ -1,6 +1,7 @@
 """`pinrec run` as a process: signals, the lease, a person beside it, pauses, and what it writes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -245,3 +246,22 @@ def test_one_round_does_not_wait_for_what_is_paused(tmp_path: Path) -> None:
         assert code == 0, said
         assert "event=pause service=s" in said
         assert box.requests == ()
+
+
+def test_a_state_directory_that_is_removed_ends_no_loop(tmp_path: Path) -> None:
+    with Sandbox() as box:
+        write(tmp_path, box.url)
+        state = tmp_path / "state"
+        with running(tmp_path) as loop:
+            until(lambda: names(box) == ["n0"] and (state / "acme.loop.json").exists(), "the first pin")
+            shutil.rmtree(state)
+            until(lambda: loop.poll() is not None or (state / "acme.loop.lock").exists(), "the lease")
+            code, said = done(start(tmp_path, "run"))
+            assert code == 6, said
+            assert f"pid {loop.pid}" in said
+            write(tmp_path, box.url, pins=2)
+            until(lambda: names(box) == ["n0", "n1"], "the second pin")
+            loop.send_signal(signal.SIGTERM)
+            code, said = done(loop)
+            assert code == 143, said
+            assert "event=lease" in said

@@ -265,6 +265,9 @@ class FakeLease:
     def is_ours(self) -> bool:
         return self.ours
 
+    def again(self) -> bool:
+        return False
+
     def holder(self) -> object | None:
         return "pid 1 of ann"
 
