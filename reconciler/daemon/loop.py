@@ -23,6 +23,7 @@ import msgspec
 
 from reconciler import __version__
 from reconciler.core.errors import LockedError, PinrecError, UsageError, worst_exit
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Loop as Settings
 from reconciler.core.manifest import Manifest
 from reconciler.core.question import StatOf
@@ -134,7 +135,7 @@ class Loop:
             owner=head.owner,
             manifest=head.path,
             pins=shared.kept.packed.count,
-            services=len(head.services),
+            services=len(head.services.keys() - {LOCAL}),
             policies=sum(bool(p.uses) for p in head.policies.values()) or None,
             interval=shared.loop.cron or f"{shared.loop.interval:g}s",
             plan_only=shared.loop.plan_only or None,
@@ -243,7 +244,11 @@ class Loop:
         if refused is None and new is not None:
             head = new.head
             self._log(
-                "info", "manifest", manifest=head.path, pins=new.packed.count, services=len(head.services)
+                "info",
+                "manifest",
+                manifest=head.path,
+                pins=new.packed.count,
+                services=len(head.services.keys() - {LOCAL}),
             )
         elif refused is not None and str(refused) != str(before):
             path = self._shared.kept.head.path
@@ -326,7 +331,9 @@ class Loop:
     def _write(self, *, force: bool = False) -> None:
         """The state when it has changed, and now and then as a sign of life. A full disk stops no loop."""
         state, at = self.state(), self._given.monotonic()
-        content = msgspec.json.encode(msgspec.structs.replace(state, written=self._since))
+        # What a look at MFS costs is another number each time, and no change.
+        watch = state.watch and msgspec.structs.replace(state.watch, stat=0.0, interval=0.0)
+        content = msgspec.json.encode(msgspec.structs.replace(state, written=self._since, watch=watch))
         if not force and content == self._written[0] and at - self._written[1] < SIGN_OF_LIFE:
             return
         self._written = (content, at)

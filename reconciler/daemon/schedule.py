@@ -126,6 +126,8 @@ def _cron(expression: str, timezone: str, jitter: float) -> object:
         ]
     except (ValueError, LookupError) as error:
         raise CronError(str(error)) from None
+    if all(trigger.get_next_fire_time(None, datetime.now(UTC)) is None for trigger in triggers):
+        raise CronError("there is no such day")
     trigger = OrTrigger(triggers) if either else triggers[0]
     trigger.jitter = jitter or None
     return trigger

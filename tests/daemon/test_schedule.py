@@ -167,7 +167,8 @@ def test_what_was_a_cron_expression_and_is_an_interval_now_stays_one(monkeypatch
 
 
 @pytest.mark.parametrize(
-    "text", ["* * *", "61 * * * *", "x", "* * * * * *", "0 0 * * 8", "0 0 * * /2", "0 0 * * 1-x"]
+    "text",
+    ["* * *", "61 * * * *", "x", "* * * * * *", "0 0 * * 8", "0 0 * * /2", "0 0 * * 1-x", "0 0 31 2 *"],
 )
 def test_what_is_no_cron_expression(text: str) -> None:
     with pytest.raises(CronError):

@@ -779,6 +779,26 @@ def test_many_changes_end_at_the_next_request_when_they_may_not_be_made_any_more
     play(main)
 
 
+def test_what_stands_as_it_did_is_not_written_down_each_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[LoopState] = []
+    monkeypatch.setattr(StateFiles, "write_loop", lambda _self, state: written.append(state))
+
+    async def story(stage: Stage) -> None:
+        await asyncio.sleep(100)
+        written.clear()
+        for _ in range(100):
+            stage.node.takes *= 1.01
+            await asyncio.sleep(2)
+        # A sign of life each minute, and what a tick changes.
+        assert len(written) <= 10
+        # The node is none of the services that a manifest names.
+        assert stage.events("start")[0]["services"] == 2
+
+    tell(tmp_path, story, takes=0.001)
+
+
 # --- the clock ------------------------------------------------------------------------------------------------------
 
 
