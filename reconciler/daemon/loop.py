@@ -81,6 +81,7 @@ class Loop:
         self._edge: datetime | None = None
         self._edge_known = False
         self._written: tuple[bytes, float] = (b"", float("-inf"))
+        self._unwritten = ""
 
     async def run(self) -> None:
         """Until somebody asks it to stop. Raises PinrecError if it cannot begin, LockedError if the lease is lost."""
@@ -340,7 +341,13 @@ class Loop:
         try:
             self._states.write_loop(state)
         except OSError as error:
-            self._log("warning", "state", error=error.strerror or type(error).__name__)
+            # Tried again at the next tick, and told once.
+            why, self._written = error.strerror or type(error).__name__, (b"", at)
+            if why != self._unwritten:
+                self._log("warning", "state", error=why)
+            self._unwritten = why
+        else:
+            self._unwritten = ""
 
 
 async def _all(tasks: list[asyncio.Task[Literal[True]]]) -> None:

@@ -799,6 +799,31 @@ def test_what_stands_as_it_did_is_not_written_down_each_second(
     tell(tmp_path, story, takes=0.001)
 
 
+def test_a_state_that_cannot_be_written_is_told_once_and_written_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full, write = True, StateFiles.write_loop
+
+    def write_loop(files: StateFiles, state: LoopState) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        write(files, state)
+
+    monkeypatch.setattr(StateFiles, "write_loop", write_loop)
+
+    async def story(stage: Stage) -> None:
+        nonlocal full
+        for number in range(1, 5):
+            stage.node.root = number
+            await asyncio.sleep(40)
+        assert [fields["error"] for fields in stage.events("state")] == ["No space left on device"]
+        full = False
+        await asyncio.sleep(3)
+        assert state_of(stage).owner == "me"
+
+    tell(tmp_path, story, takes=0.001)
+
+
 # --- the clock ------------------------------------------------------------------------------------------------------
 
 
