@@ -386,6 +386,7 @@ def diff_service(
         stranded=stranded or {},
         rotated=roots.rotated if roots is not None else {},
         rotating=roots.rotating if roots is not None else {},
+        notes=[roots.note] if roots is not None and roots.note else [],
     )
     Differ(found).run()
     return found

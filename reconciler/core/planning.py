@@ -116,8 +116,6 @@ def make_plan(
             stranded=with_roots(desire.stranded[name], listing.remotes),
             roots=roots,
         )
-        if roots.note:
-            diffs[name].notes.append(roots.note)
     desire = replace(desire, by_service=by_service)
     _check_targets(desire, diffs, overrides)
     everything = {name: diff.actions for name, diff in diffs.items()}
