@@ -1,8 +1,7 @@
-"""Pinning services that others wrote, each test with one of its own, on a free port of this machine."""
+"""Pinning services that others wrote, each test with one of its own, on a port that it takes itself."""
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -57,18 +56,18 @@ def mock(node: str) -> Iterator[NodeService]:
 
 @contextmanager
 def _run(node: str, script: str, *arguments: str) -> Iterator[NodeService]:
-    port = _free_port()
     # To a file and not through a pipe: a service that says much must not stop when nobody reads.
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [node, str(HERE / script), str(port), TOKEN, *arguments],
+            [node, str(HERE / script), TOKEN, *arguments],
             stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
         try:
             assert process.stdout
             lines = []
             for line in process.stdout:
-                if line.strip() == "ready":
+                word, _, port = line.strip().partition(" ")
+                if word == "ready":
                     break
                 lines.append(line.strip())
             else:
@@ -78,10 +77,3 @@ def _run(node: str, script: str, *arguments: str) -> Iterator[NodeService]:
         finally:
             process.kill()
             process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

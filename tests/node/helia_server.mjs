@@ -1,6 +1,6 @@
 // Helia's pinning service over a node that keeps everything in memory and knows no network.
-// usage: node helia_server.mjs PORT TOKEN [BLOCKS]
-// It holds the raw blocks "block 0" … and prints their CIDs, one a line, then "ready". Other content is never found.
+// usage: node helia_server.mjs TOKEN [BLOCKS]
+// It holds the raw blocks "block 0" … and prints their CIDs, one a line, then "ready PORT". Other content is never found.
 //
 // The node is put together by hand: the usual set-up wants native modules that cannot be built everywhere.
 import { createPinningServiceAPIServer } from '@helia/pinning-service-api-server'
@@ -43,14 +43,14 @@ async function putBlock (blockstore, text) {
   return cid
 }
 
-const [port, token, blocks = '0'] = process.argv.slice(2)
+const [token, blocks = '0'] = process.argv.slice(2)
 const blockstore = new MemoryBlockstore()
 const node = await offlineNode(blockstore)
 for (let i = 0; i < Number(blocks); i++) {
   console.log(String(await putBlock(blockstore, `block ${i}`)))
 }
-await createPinningServiceAPIServer(node, {
+const server = await createPinningServiceAPIServer(node, {
   validateAccessToken: async (given) => given === token,
-  listen: { port: Number(port), host: '127.0.0.1' }
+  listen: { port: 0, host: '127.0.0.1' }
 })
-console.log('ready')
+console.log(`ready ${server.server.address().port}`)

@@ -1,8 +1,8 @@
 // mock-ipfs-pinning-service, on loopback only: its own command listens on every interface.
-// usage: node mock_server.mjs PORT TOKEN
-// Prints "ready". A pin's status follows its name (`pinned-…`, `failed-…`); all others stay queued.
+// usage: node mock_server.mjs TOKEN
+// Prints "ready PORT". A pin's status follows its name (`pinned-…`, `failed-…`); all others stay queued.
 import { setup } from 'mock-ipfs-pinning-service'
 
-const [port, token] = process.argv.slice(2)
+const [token] = process.argv.slice(2)
 const app = await setup({ token })
-app.listen(Number(port), '127.0.0.1', () => console.log('ready'))
+const server = app.listen(0, '127.0.0.1', () => console.log(`ready ${server.address().port}`))
