@@ -27,7 +27,7 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
 
     def account(request: Request) -> int:
         given = request.headers.get("authorization", "")
-        number = account_of(given, accounts)
+        number = account_of(given, accounts, exact=habits.bearer == "exact")
         if number is not None:
             return number
         code = habits.wrong_token if given else habits.missing_token
@@ -38,16 +38,19 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
     async def pins_collection(request: Request) -> Response:
         owner = account(request)
         if request.method == "POST":
-            pin = pins.parse(await request.body(), habits.body_check)
+            pin = pins.parse(await request.body(), habits)
             return _json(service.add(owner, pin), habits.accepted)
         raw: bytes = request.scope["query_string"]
-        return _json(service.pins(owner, queries.parse(raw, habits)), 200)
+        answer = _json(service.pins(owner, queries.parse(raw, habits)), 200)
+        if habits.rate_headers == "listing":
+            answer.headers.update(service.allowance())
+        return answer
 
     async def pins_one(request: Request) -> Response:
         owner, requestid = account(request), request.path_params["requestid"]
         match request.method:
             case "POST":
-                pin = pins.parse(await request.body(), habits.body_check)
+                pin = pins.parse(await request.body(), habits)
                 return _json(service.replace(owner, requestid, pin), habits.replaced or habits.accepted)
             case "DELETE":
                 service.delete(owner, requestid)
@@ -68,8 +71,12 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        reason, details = _REASONS.get(error.status_code, ("ERROR", "The request was refused"))
-        failure = FailureError(error.status_code, reason, details, dict(error.headers or {}))
+        status, headers = error.status_code, dict(error.headers or {})
+        if status == 405 and habits.unknown_path != "405":
+            status, headers = 404, {}
+        reason, details = _REASONS.get(status, ("ERROR", "The request was refused"))
+        html = habits.unknown_path == "404-html"
+        failure = FailureError(status, reason, details, headers, shape="html" if html else None)
         return to_response(failure.answer(habits.errors))
 
     return Starlette(
@@ -82,9 +89,11 @@ def build(service: Service, habits: Personality, accounts: Mapping[str, int]) ->
     )
 
 
-def account_of(authorization: str, accounts: Mapping[str, int]) -> int | None:
-    """The account that an Authorization header opens."""
+def account_of(authorization: str, accounts: Mapping[str, int], *, exact: bool = False) -> int | None:
+    """The account that an Authorization header opens. `exact`: only if it is `Bearer`, one space and the token."""
     scheme, _, token = authorization.partition(" ")
+    if exact:
+        return accounts.get(token) if scheme == "Bearer" else None
     return accounts.get(token.strip()) if scheme.lower() == "bearer" else None
 
 

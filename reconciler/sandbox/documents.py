@@ -64,6 +64,11 @@ def lasting(requestid: str, created: int, step: int, pin: Pin) -> bytes:
     return _encode(_Lasting(requestid, show(created, step), pin))[1:-1]
 
 
+def spelling(cid: str) -> str:
+    """What a stored text has only if it is of this CID, spelled so. A pin without one is found by that alone."""
+    return f'"pin":{{"cid":{_encode(cid).decode()}' if cid else '"pin":{'
+
+
 def read_lasting(text: bytes) -> tuple[str, Pin]:
     """requestid and pin of a stored text."""
     parsed = _lasting.decode(b"{" + text + b"}")

@@ -12,6 +12,11 @@ from reconciler.sandbox.instants import FINE, parse_fine, render
 from reconciler.sandbox.personality import Personality
 
 _PRIVATE = ["/ip4/10.0.0.7/tcp/4001/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW"]
+_MORE = [
+    "/ip6/2001:db8::1/tcp/4001/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW",
+    "/dns4/node0.example.net/tcp/443/wss/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW",
+    "/dnsaddr/node1.example.org/p2p/12D3KooWDcsZcmWMhDcEjeqR9qYqYkrjwH9tnSM4PDk6XW4UBVgW",
+]
 _NOTHING: dict[str, object] = {"name": "", "origins": [], "meta": {}}
 
 
@@ -85,7 +90,11 @@ class Echo:
         if habits.absent != "omitted":
             for member, nothing in _NOTHING.items():
                 pin.setdefault(member, nothing if habits.absent == "empty" else None)
-        if habits.delegates != "some":
+        if habits.delegates == "four":
+            own = status["delegates"]
+            assert isinstance(own, list)
+            status["delegates"] = [*own, *_MORE][:4]
+        elif habits.delegates != "some":
             status["delegates"] = _PRIVATE if habits.delegates == "private" else []
         if habits.info:
             status["info"] = dict(habits.info)

@@ -55,6 +55,9 @@ def shaped(shape: Shape, status: int, reason: str, details: str) -> tuple[dict[s
             return JSON, encode({"error": {"reason": reason, "details": ""}})
         case "crust":
             return JSON, encode({"Error": details})
+        case "fastify":
+            title = _titled(reason)
+            return JSON, encode({"statusCode": status, "error": title, "message": details})
         case "html":
             title = escape(f"{status} {reason}")
             return (
@@ -62,15 +65,19 @@ def shaped(shape: Shape, status: int, reason: str, details: str) -> tuple[dict[s
                 f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>".encode(),
             )
         case "text":
-            return _TEXT, reason.replace("_", " ").title().encode()
+            return _TEXT, _titled(reason).encode()
         case "array":
             return JSON, encode([{"message": details}])
         case "empty":
             return {}, b""
 
 
-def bad_request(details: str) -> FailureError:
-    return FailureError(400, "BAD_REQUEST", details)
+def _titled(reason: str) -> str:
+    return reason.replace("_", " ").title()
+
+
+def bad_request(details: str, *, shape: Shape | None = None) -> FailureError:
+    return FailureError(400, "BAD_REQUEST", details, shape=shape)
 
 
 def unauthorized(status: int = 401) -> FailureError:
@@ -79,5 +86,5 @@ def unauthorized(status: int = 401) -> FailureError:
     return FailureError(status, reason, "Access token is missing or invalid", headers)
 
 
-def not_found(details: str) -> FailureError:
-    return FailureError(404, "NOT_FOUND", details)
+def not_found(details: str, *, shape: Shape | None = None) -> FailureError:
+    return FailureError(404, "NOT_FOUND", details, shape=shape)

@@ -7,7 +7,7 @@ The count comes from the tallies where only statuses and times are asked for, el
 import msgspec
 from msgspec import Struct
 
-from reconciler.sandbox.documents import page
+from reconciler.sandbox.documents import page, spelling
 from reconciler.sandbox.personality import Personality
 from reconciler.sandbox.pin import STATUSES, fold
 from reconciler.sandbox.query import FOREVER, Query
@@ -126,9 +126,8 @@ def _matching(account: int, query: Query) -> _Select:
         where.append(f"pin.cid IN ({','.join('?' * len(query.cids))})")
         parameters += query.cids
     if query.spellings:
-        # The stored text has the CID as it was sent, as the first member of `pin`.
         where.append(f"({' OR '.join(['instr(pin.json, CAST(? AS BLOB)) > 0'] * len(query.spellings))})")
-        parameters += [f'"pin":{{"cid":"{text}"' for text in query.spellings]
+        parameters += [spelling(text) for text in query.spellings]
     if query.name is not None:
         match query.match:
             case "exact" | "iexact":

@@ -45,22 +45,31 @@ CLUSTER = Personality(
 )
 
 #: @helia/pinning-service-api-server 1.0.4, run and measured. A replace there gives up the old content at once, which
-#: only its loss would show: through the API it looks as it should.
+#: only its loss would show: through the API it looks as it should. What validates its tokens refuses by throwing:
+#: where it answers with false, as it was measured, a wrong token is let in, and so is none.
 HELIA = Personality(
     name="helia",
     second_add="stuck",
     same_cid_replace="inPlace",
+    body_check="coerced",
     cid_echo="base32",
     unique=False,
     limit_check="zero",
     default_status="all",
+    status_check="none",
+    instant_check="none",
     ignored=frozenset({"cid", "meta"}),
+    missing_token=200,
     wrong_token=200,
-    errors="text",
+    errors="fastify",
+    missing_errors="failure",
+    bad_cid_errors="text",
+    unknown_path="404",
 )
 
 #: Compliance report and ipfs/pinning-services-api-spec#86 (`count` is results + 1 since February 2025). Codes 200,
-#: "OK" for a delete, 400 KEYS_MUST_BE_STRINGS without a token, no limit unless asked for.
+#: "OK" for a delete, 400 KEYS_MUST_BE_STRINGS without a token, no limit unless asked for, X-RateLimit headers on a
+#: listing and nowhere else (30 a minute, as its page on limits has it; ask for one that is kept with a rate).
 PINATA = Personality(
     name="pinata",
     count="plus1",
@@ -68,6 +77,7 @@ PINATA = Personality(
     accepted=200,
     deleted="200-text",
     missing_token=400,
+    rate_headers="listing",
 )
 
 #: Compliance report: whole seconds with `.000` and a local offset, base64 ids, the CID as the name where none is
@@ -96,6 +106,7 @@ KUBO_TEST = Personality(
     precision="ns",
     order="oldest",
     count="page",
+    instant_check="z",
     meta_filter="nothing",
     replace_body="empty",
     missing_token=400,
@@ -106,16 +117,23 @@ KUBO_TEST = Personality(
 MOCK = Personality(
     name="mock",
     second_add="same",
+    same_cid="text",
     starts="by-name",
     body_check="none",
+    no_cid="pins",
+    delegates="four",
     order="oldest",
     count="page",
     limit_check="none",
     default_status="all",
     match="exact",
+    cid_filter="text",
     meta_filter="error",
     bad_query="empty",
+    bearer="exact",
     errors="no-details",
+    missing_errors="failure",
+    unknown_path="404-html",
 )
 
 PERSONALITIES: dict[str, Personality] = {

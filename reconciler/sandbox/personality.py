@@ -16,7 +16,7 @@ SameCidReplace = Literal["newId", "inPlace", "loses"]
 Precision = Literal["ns", "us", "ms", "s"]
 Filter = Literal["cid", "name", "match", "meta", "status", "before", "after", "limit"]
 Shape = Literal[
-    "failure", "reason-only", "no-reason", "no-details", "crust", "html", "text", "array", "empty"
+    "failure", "reason-only", "no-reason", "no-details", "crust", "fastify", "html", "text", "array", "empty"
 ]
 Deleted = Literal["202", "200", "200-text", "200-object", "204"]
 
@@ -33,6 +33,8 @@ class Personality(Struct, frozen=True, kw_only=True):
     #: What a POST of a CID that is there does: another pin, renew the pin with the new name and meta,
     #: answer with the pin as it is, make a pin that stays queued for ever, or refuse with 400.
     second_add: SecondAdd = "new"
+    #: When two CIDs are one, to an add and to a replace: if they lead to the same blocks, or if they are one text.
+    same_cid: Literal["dag", "text"] = "dag"
     #: POST /pins/{id} with another CID. "loses": the new pin starts queued, with the meta of the old one and
     #: without the meta and the origins that were sent. "edits": the pin keeps its id. "refused": 501.
     replace: Literal["keeps", "loses", "edits", "refused"] = "keeps"
@@ -51,10 +53,11 @@ class Personality(Struct, frozen=True, kw_only=True):
     meta: Literal["kept", "dropped", "echoed"] = "kept"
     #: "dropped": never shown. "refused": 400 INVALID_ORIGINS for whatever address is given.
     origins: Literal["kept", "dropped", "refused"] = "kept"
-    #: How much of a body is checked. "loose": null is as good as absent, and origins need no /p2p/.
-    body_check: Literal["strict", "loose", "none"] = "strict"
-    #: A POST without `cid`: refused, or 200 with an empty body and no effect.
-    no_cid: Literal["400", "200-empty"] = "400"
+    #: How much of a body is checked. "loose": null is as good as absent, and origins need no /p2p/. "coerced": what
+    #: is no text is made one, and nothing has a length. "none": no `cid` will do, too.
+    body_check: Literal["strict", "loose", "coerced", "none"] = "strict"
+    #: A POST without `cid`: refused, 200 with an empty body and no effect, or a pin that has none.
+    no_cid: Literal["400", "200-empty", "pins"] = "400"
     #: POST /pins/{id} with an id that cannot be one: 404, or 400 with an error and a PinStatus in one body, and the
     #: pin is there.
     strange_id: Literal["404", "pins"] = "404"
@@ -75,7 +78,7 @@ class Personality(Struct, frozen=True, kw_only=True):
     #: Digits of `created` after the seconds: as the precision has them, without zeros at the end, or at least three.
     zeros: Literal["kept", "stripped", "padded"] = "kept"
     id_key: Literal["requestid", "requestId"] = "requestid"
-    delegates: Literal["some", "none", "private"] = "some"
+    delegates: Literal["some", "four", "none", "private"] = "some"
     info: Mapping[str, str] = {}
     #: Whether there are members that the API does not know.
     extra_members: bool = False
@@ -98,8 +101,12 @@ class Personality(Struct, frozen=True, kw_only=True):
     limit_check: Literal["strict", "zero", "none"] = "strict"
     #: What a listing without `status` shows. "required": 400.
     default_status: Literal["pinned", "all", "required"] = "pinned"
+    #: "none": a status that there is not is one that no pin has.
+    status_check: Literal["strict", "none"] = "strict"
     #: Whether `status=` with nothing is as if it were absent.
     empty_status: bool = False
+    #: `before` and `after`. "z": only in UTC with a `Z`. "none": what is no instant is as if it were absent.
+    instant_check: Literal["strict", "z", "none"] = "strict"
     #: Parameters that are neither checked nor obeyed.
     ignored: frozenset[Filter] = frozenset()
     #: "lenient": an unknown one is `exact`. "exact": all are. "broken": iexact and ipartial find everything, partial
@@ -124,10 +131,19 @@ class Personality(Struct, frozen=True, kw_only=True):
     deleted: Deleted = "202"
     #: DELETE of what is not there.
     missing_delete: int = 404
+    #: Whether the scheme of the token must be written `Bearer`, and one space follow.
+    bearer: Literal["any-case", "exact"] = "any-case"
     #: Without a token, and with one that is not known. 200: let in, as the first account.
     missing_token: int = 401
     wrong_token: int = 401
     errors: Shape = "failure"
+    #: Where they look otherwise: the refusal of a pin that is not there, and of a CID that is none in a POST.
+    missing_errors: Shape | None = None
+    bad_cid_errors: Shape | None = None
+    #: A method that a path does not have: 405, or as a path that is not there. "404-html": these are a web page.
+    unknown_path: Literal["405", "404", "404-html"] = "405"
+    #: "listing": GET /pins tells of a limit of 30 requests a minute. None is kept by that.
+    rate_headers: Literal["none", "listing"] = "none"
     # --- content -------------------------------------------------------------------------------------------------
     #: What of the content of its pins it gives to those who ask, at its gateway and to peers. "root": the first block
     #: of each. "wrong": other bytes at the gateway.

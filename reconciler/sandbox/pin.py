@@ -9,11 +9,12 @@ from msgspec import Meta, Struct
 
 from reconciler.core import cid as cids
 from reconciler.sandbox.failure import FailureError, bad_request
-from reconciler.sandbox.personality import Shape
+from reconciler.sandbox.personality import Personality, Shape
 
 #: Largest body that is read. The API bounds names and origins, not the values of `meta`.
 MAX_BODY = 1 << 20
 MAX_NAME = 255
+MAX_ORIGINS = 20
 STATUSES = ("queued", "pinning", "pinned", "failed")
 QUEUED, PINNING, PINNED, FAILED = range(4)
 
@@ -21,14 +22,14 @@ QUEUED, PINNING, PINNED, FAILED = range(4)
 _ORIGIN = re.compile(r"(/[^/\s]+)*/p2p/[^/\s]+")
 
 _Name = Annotated[str, Meta(max_length=MAX_NAME)]
-_Origins = Annotated[list[str], Meta(max_length=20)]
+_Origins = Annotated[list[str], Meta(max_length=MAX_ORIGINS)]
 _Meta = Annotated[dict[str, str], Meta(max_length=1000)]
 
 
 class Pin(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A `Pin` with its CID as it was sent. None and absent are one: the API has no null."""
+    """A `Pin` with its CID as it was sent, "" where none was. None and absent are one: the API has no null."""
 
-    cid: str
+    cid: str = ""
     name: str | None = None
     origins: Sequence[str] | None = None
     meta: Mapping[str, str] | None = None
@@ -46,18 +47,16 @@ class _Sent(Struct, frozen=True):
 _decoder = msgspec.json.Decoder(_Sent)
 
 
-def parse(body: bytes, check: str = "strict") -> Pin | None:
-    """The body of a POST; None where it is JSON and has no `cid`. Raises FailureError 400 with what is wrong.
-
-    `check` as in `Personality.body_check`.
-    """
-    if check != "strict":
-        return _parse_loosely(body, check)
+def parse(body: bytes, habits: Personality) -> Pin | None:
+    """The body of a POST; None where it has no `cid` and that has no effect. Raises FailureError 400 with what is
+    wrong."""
+    if habits.body_check != "strict" or (habits.no_cid != "400" and _lacks_cid(body)):
+        return _parse_loosely(body, habits)
     try:
         sent = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         raise bad_request(f"The body is not a Pin: {e}") from None
-    canonical(sent.cid)
+    _checked(sent.cid, f"cid: {sent.cid[:120]!r} is no CID", habits)
     origins = None if sent.origins is msgspec.UNSET else sent.origins
     if origins and len(set(origins)) < len(origins):
         raise bad_request("origins: an address is listed twice")
@@ -72,26 +71,43 @@ def parse(body: bytes, check: str = "strict") -> Pin | None:
     )
 
 
-def _parse_loosely(body: bytes, check: str) -> Pin | None:
-    """As services in Go and JavaScript take it: null is absent, and what has no bound may be anything."""
+def _lacks_cid(body: bytes) -> bool:
     try:
-        sent = msgspec.json.decode(body)
+        sent = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return not isinstance(sent, dict) or "cid" not in sent
+
+
+def _checked(cid: str, wrong: str, habits: Personality) -> None:
+    try:
+        cids.canonical(cid)
+    except ValueError as e:
+        raise bad_request(f"{wrong}: {e}", shape=habits.bad_cid_errors) from None
+
+
+def _parse_loosely(body: bytes, habits: Personality) -> Pin | None:
+    """As services in Go and JavaScript take it: null is absent, and what has no bound may be anything."""
+    check = habits.body_check
+    without_cid = habits.no_cid == "pins" or check == "none"
+    try:
+        sent = msgspec.json.decode(body or b"{}" if without_cid else body)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         shape: Shape | None = "html" if check == "none" else None
         raise FailureError(400, "BAD_REQUEST", f"error decoding request body: {e}", shape=shape) from None
-    if not isinstance(sent, dict) or not isinstance(sent.get("cid"), str) or not sent["cid"]:
-        return None
-    cid, name, meta, origins = sent["cid"], sent.get("name"), sent.get("meta"), sent.get("origins")
-    pairs = (
-        {str(k): v if isinstance(v, str) else str(v) for k, v in meta.items()}
-        if isinstance(meta, dict)
-        else None
-    )
-    if check == "loose":
-        try:
-            cids.parse(cid)
-        except ValueError as e:
-            raise bad_request(f"error decoding request body: invalid cid: {e}") from None
+    if check == "coerced":
+        sent = _coerced(sent)
+    if not isinstance(sent, dict):
+        sent = {}
+    cid, name, meta, origins = sent.get("cid"), sent.get("name"), sent.get("meta"), sent.get("origins")
+    if not isinstance(cid, str) or (not cid and check != "coerced"):
+        if not without_cid:
+            return None
+        cid = ""
+    elif check != "none":
+        _checked(cid, "error decoding request body: invalid cid", habits)
+    pairs = {str(k): _text(v) for k, v in meta.items()} if isinstance(meta, dict) else None
+    if check in ("strict", "loose"):
         if isinstance(name, str) and len(name) > MAX_NAME:
             raise bad_request("error decoding request body: pin name is over 255 chars")
         if isinstance(meta, dict) and pairs != meta:
@@ -105,6 +121,33 @@ def _parse_loosely(body: bytes, check: str) -> Pin | None:
         origins=[str(o) for o in origins] if isinstance(origins, list) else None,
         meta=pairs,
     )
+
+
+def _coerced(sent: object) -> dict[str, object]:
+    """As ajv, the validator of JavaScript servers, makes what was sent fit the types that are wanted."""
+    if not isinstance(sent, dict):
+        raise bad_request("body must be object")
+    if not isinstance(sent.get("meta", {}), dict):
+        raise bad_request("body/meta must be object")
+    fitting = dict(sent)
+    for key in ("cid", "name"):
+        if isinstance(sent.get(key), dict | list):
+            raise bad_request(f"body/{key} must be string")
+        if key in sent:
+            fitting[key] = _text(sent[key])
+    if "origins" in sent:
+        origins = sent["origins"] if isinstance(sent["origins"], list) else [sent["origins"]]
+        if len(origins) > MAX_ORIGINS:
+            raise bad_request(f"body/origins must NOT have more than {MAX_ORIGINS} items")
+        fitting["origins"] = [_text(origin) for origin in origins]
+    return fitting
+
+
+def _text(value: object) -> str:
+    """A text as it is, null as none, and anything else as JSON writes it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def canonical(cid: str) -> str:

@@ -86,7 +86,7 @@ def _parse(raw: bytes, habits: Personality) -> Query:
 
     since, until = _window(given.get("after"), given.get("before"), habits)
     name = given.get("name")
-    if name is not None and len(name) > MAX_NAME:
+    if name is not None and len(name) > MAX_NAME and habits.body_check in ("strict", "loose"):
         raise bad_request(f"name: longer than {MAX_NAME} characters")
     match = given.get("match", "exact")
     if habits.match == "exact" or (habits.match == "lenient" and match not in _MATCHES):
@@ -97,14 +97,15 @@ def _parse(raw: bytes, habits: Personality) -> Query:
         if match == "partial":
             return NOTHING
         name = None
+    statuses = _statuses(given.get("status"), habits, alone="cid" in given and habits.cid_filter == "alone")
+    if not statuses:
+        return NOTHING
     meta = _meta(given.get("meta"))
     if meta and habits.meta_filter == "nothing":
         return NOTHING
     cids = given.get("cid")
     return Query(
-        statuses=_statuses(
-            given.get("status"), habits, alone=cids is not None and habits.cid_filter == "alone"
-        ),
+        statuses=statuses,
         cids=_cids(cids),
         spellings=()
         if cids is None or habits.cid_filter == "obeyed"
@@ -129,6 +130,8 @@ def _statuses(text: str | None, habits: Personality, *, alone: bool) -> tuple[in
             raise bad_request("status: it must be given")
         return (PINNED,) if habits.default_status == "pinned" and "status" not in habits.ignored else _ALL
     names = text.split(",")
+    if habits.status_check == "none":
+        return tuple(sorted(STATUSES.index(n) for n in set(names) & set(STATUSES)))
     for name in names:
         if name not in STATUSES:
             raise bad_request(f"status: {name[:40]!r} is not one of {', '.join(STATUSES)}")
@@ -175,11 +178,9 @@ def _limit(text: str | None, habits: Personality) -> int:
 def _window(after: str | None, before: str | None, habits: Personality) -> tuple[int, int]:
     """Bounds of the stored `created` for what is shown of it, which is cut to the personality's step."""
     since, until = -FOREVER, FOREVER
-    if after is not None:
-        instant = _instant("after", after, habits)
+    if after is not None and (instant := _instant("after", after, habits)) is not None:
         since = _first_from(instant, habits, past=habits.edges not in ("inclusive", "after-inclusive"))
-    if before is not None:
-        instant = _instant("before", before, habits)
+    if before is not None and (instant := _instant("before", before, habits)) is not None:
         until = _first_from(instant, habits, past=habits.edges in ("inclusive", "before-inclusive"))
     return since, until
 
@@ -196,10 +197,15 @@ def _first_from(instant: int, habits: Personality, *, past: bool) -> int:
     return (instant // fine + 1 if past else -(-instant // fine)) * step
 
 
-def _instant(key: str, text: str, habits: Personality) -> int:
+def _instant(key: str, text: str, habits: Personality) -> int | None:
+    """None: it is to be ignored."""
+    if habits.instant_check == "z" and not text.endswith("Z"):
+        raise bad_request(f"{key}: {text[:60]!r}: not in UTC with a Z")
     try:
         instant = parse_fine(text)
     except ValueError as e:
+        if habits.instant_check == "none":
+            return None
         raise bad_request(f"{key}: {text[:60]!r}: {e}") from None
     if habits.edge_step is None:
         return instant

@@ -23,7 +23,6 @@ from reconciler.sandbox.pin import (
     QUEUED,
     STATUSES,
     Pin,
-    canonical,
     compared,
     spelled,
 )
@@ -91,8 +90,17 @@ class Service:
             query = msgspec.structs.replace(query, until=min(query.until, seen))
         page = listing.answer(self._store, account, query, self._habits, self._turn)
         if self._habits.empty_list == "404" and page.endswith(b'"results":[]}'):
-            raise not_found("There are no pins")
+            raise not_found("There are no pins", shape=self._habits.missing_errors)
         return self._echo.page(page)
+
+    def allowance(self) -> dict[str, str]:
+        """Headers of a limit that nobody comes to: how much is left jumps, as it does where many nodes answer."""
+        now = int(self._clock())
+        return {
+            "X-RateLimit-Limit": "30",
+            "X-RateLimit-Remaining": str(29 - self._turn * 11 % 29),
+            "X-RateLimit-Reset": str(now + 60 - now % 60),
+        }
 
     def get(self, account: int, requestid: str) -> bytes:
         self._now()
@@ -128,6 +136,7 @@ class Service:
                 self._habits.missing_delete,
                 "NOT_FOUND",
                 f"There is no pin with requestid {requestid[:120]!r}",
+                shape=self._habits.missing_errors,
             )
 
     def happen(self, event: Happen, account: int, requestid: str) -> None:
@@ -204,11 +213,13 @@ class Service:
             self._check_id(requestid)
         row = self._store.find(account, requestid)
         if row is None:
-            raise not_found(f"There is no pin with requestid {requestid[:120]!r}")
+            raise not_found(
+                f"There is no pin with requestid {requestid[:120]!r}", shape=self._habits.missing_errors
+            )
         return row
 
     def _without_cid(self) -> bytes:
-        if self._habits.no_cid == "200-empty" or self._habits.body_check == "none":
+        if self._habits.no_cid == "200-empty":
             return b""
         raise bad_request("The body has no cid")
 
@@ -247,7 +258,7 @@ class Service:
             there = (
                 self._store.find(account, pin.cid)
                 if by_cid
-                else self._store.newest_of_cid(account, compared(pin.cid))
+                else self._store.newest_of_cid(account, pin.cid, text=self._habits.same_cid == "text")
             )
             if there is not None:
                 match self._habits.second_add:
@@ -347,9 +358,9 @@ class Service:
     def _same(self, one: str, other: str) -> bool:
         if self._habits.requestid == "cid":
             return spelled(one, self._habits.cid_echo) == spelled(other, self._habits.cid_echo)
-        if self._habits.body_check == "none":
-            return compared(one) == compared(other)
-        return canonical(one) == canonical(other)
+        if self._habits.same_cid == "text":
+            return one == other
+        return compared(one) == compared(other)
 
     def _kept(self, pin: Pin) -> Pin:
         """What of a pin this service keeps."""

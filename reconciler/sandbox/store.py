@@ -156,12 +156,15 @@ class Store:
     def find(self, account: int, requestid: str) -> Row | None:
         return self._first("account = ? AND requestid = ?", (account, requestid))
 
-    def newest_of_cid(self, account: int, cid: str) -> Row | None:
-        """The newest pin whose CID is `cid` in canonical form; a pinned one if there is any."""
+    def newest_of_cid(self, account: int, cid: str, *, text: bool = False) -> Row | None:
+        """The newest pin of a CID, with `text` in this very spelling; a pinned one if there is any."""
         order = f"ORDER BY status = {PINNED} DESC, created DESC LIMIT 1"
-        return self._first(f"account = ? AND cid = ? {order}", (account, cid))
+        if text:
+            where = f"account = ? AND cid = ? AND instr(json, CAST(? AS BLOB)) > 0 {order}"
+            return self._first(where, (account, compared(cid), documents.spelling(cid)))
+        return self._first(f"account = ? AND cid = ? {order}", (account, compared(cid)))
 
-    def _first(self, where: str, parameters: tuple[int, str]) -> Row | None:
+    def _first(self, where: str, parameters: tuple[int | str, ...]) -> Row | None:
         with self._lock:
             found = self._db.execute(f"SELECT created, status, json, info FROM pin WHERE {where}", parameters)
             row = found.fetchone()

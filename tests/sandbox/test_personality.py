@@ -88,6 +88,56 @@ def test_mock_breaks_down_in_html(talk: Talk, cid: CidOf) -> None:
         assert api.get("/pins", params={"status": "bogus"}).json() == {"count": 0, "results": []}
 
 
+def test_mock_takes_every_body_and_tells_spellings_apart(talk: Talk) -> None:
+    with Sandbox([TOKEN], personality=PERSONALITIES["mock"]) as running, talk(running) as api:
+        none = [api.post("/pins", content=sent).json() for sent in (b"", b"{}", b'{"name":"x"}')]
+        assert none[0]["pin"] == {}
+        assert none == none[:1] * 3, "what has no CID is the same pin"
+        v0 = "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"
+        v1 = "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"
+        added = [api.post("/pins", json={"cid": cid}).json() for cid in (v0, v1, v0)]
+        assert added[0] == added[2]
+        assert listed(api, cid=v1) == added[1:2]
+        assert len(added[0]["delegates"]) == 4
+        assert [api.request(*asked).status_code for asked in (("GET", "/x"), ("PUT", "/pins"))] == [404, 404]
+        assert api.put("/pins").headers["content-type"] == "text/html; charset=utf-8"
+        assert api.get("/pins", headers={"authorization": f"bearer {TOKEN}"}).status_code == 401
+
+
+def test_helia_refuses_little(talk: Talk, cid: CidOf) -> None:
+    with Sandbox([TOKEN], personality=HELIA) as running, talk(running) as api:
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            answer = httpx.get(f"{running.url}/pins", headers=headers, trust_env=False)
+            assert answer.status_code == 200
+        odd = {"name": "x" * 300, "meta": {"a": 1}, "origins": ["/ip4/1.2.3.4/tcp/4001"]}
+        added = api.post("/pins", json={"cid": cid(1), **odd})
+        assert (added.status_code, added.json()["pin"]["meta"]) == (202, {"a": "1"})
+        assert api.get("/pins", params={"status": "bogus"}).json() == {"count": 0, "results": []}
+        assert api.get("/pins", params={"before": "garbage"}).json()["count"] == 1
+
+
+def test_helia_has_three_kinds_of_refusals(talk: Talk) -> None:
+    with Sandbox([TOKEN], personality=HELIA) as running, talk(running) as api:
+        for answer in (api.get("/pins/x"), api.delete("/pins/x")):
+            assert (answer.status_code, answer.json()["error"]["reason"]) == (404, "NOT_FOUND")
+        assert api.post("/pins", json={"cid": "x"}).text == "Bad Request"
+        assert api.post("/pins", json={}).json()["error"] == "Bad Request"
+        assert (api.put("/pins").status_code, api.put("/pins").json()["statusCode"]) == (404, 404)
+
+
+def test_kubo_test_wants_a_z(talk: Talk) -> None:
+    with Sandbox([TOKEN], personality=PERSONALITIES["kubo-test"]) as running, talk(running) as api:
+        codes = [api.get("/pins", params={"before": f"2026-01-01T00:00:00{end}"}).status_code
+                 for end in ("Z", "+00:00", "-05:00")]  # fmt: skip
+        assert codes == [200, 400, 400]
+
+
+def test_pinata_tells_of_its_limit_where_it_lists(talk: Talk, cid: CidOf) -> None:
+    with Sandbox([TOKEN], personality=PERSONALITIES["pinata"]) as running, talk(running) as api:
+        assert "x-ratelimit-remaining" in api.get("/pins").headers
+        assert "x-ratelimit-remaining" not in api.post("/pins", json={"cid": cid(1)}).headers
+
+
 def test_pinata_says_what_it_misses_without_a_key() -> None:
     with Sandbox([TOKEN], personality=PERSONALITIES["pinata"]) as running:
         answer = httpx.get(f"{running.url}/pins", trust_env=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -319,8 +320,117 @@ def test_any_body_will_do(odd: Any) -> None:
     with odd("body-check=none") as (sandbox, api):
         for body in ({"cid": "no cid"}, {"cid": V1, "name": "x" * 300, "meta": {"a": 1}}, {"name": "x"}):
             assert api.post("/pins", json=body).status_code == 202
-        assert len(sandbox.store.all(TOKEN)) == 2
+        assert len(sandbox.store.all(TOKEN)) == 3
         assert api.post("/pins", content=b"{").status_code == 400
+
+
+@pytest.mark.parametrize("sent", [b"", b"{}", b'{"name":"x"}', b"[]"])
+def test_a_post_without_a_cid(odd: Any, sent: bytes) -> None:
+    with odd() as (_, api):
+        assert api.post("/pins", content=sent).status_code == 400
+    with odd("no-cid=pins") as (_, api):
+        answer = api.post("/pins", content=sent)
+        assert (answer.status_code, "cid" in answer.json()["pin"]) == (202, False)
+        assert pins(api) == [answer.json()]
+        assert api.post("/pins", json={"cid": "no cid"}).status_code == 400
+    with odd("no-cid=200-empty") as (_, api):
+        answer = api.post("/pins", content=sent)
+        assert (answer.status_code, answer.content) == ((202, b"") if sent else (400, answer.content))
+        assert pins(api) == []
+
+
+def test_a_body_that_is_made_to_fit(odd: Any) -> None:
+    with odd("body-check=coerced") as (_, api):
+        sent = {"name": "x" * 300, "meta": {"a": 1, "b": True}, "origins": "/ip4/1.2.3.4/tcp/1"}
+        answer = api.post("/pins", json={"cid": V1, **sent})
+        assert answer.status_code == 202
+        kept = {**sent, "meta": {"a": "1", "b": "true"}, "origins": [sent["origins"]]}
+        assert answer.json()["pin"] == {"cid": V1, **kept}
+        assert pins(api, name="x" * 300) == [answer.json()]
+        for body in (
+            {},
+            [],
+            {"cid": "no cid"},
+            {"cid": None},
+            {"cid": V1, "meta": None},
+            {"cid": V1, "name": []},
+        ):
+            assert api.post("/pins", json=body).status_code == 400, body
+        assert api.post("/pins", json={"cid": V1, "origins": ["/x"] * 21}).status_code == 400
+
+
+def test_spellings_that_are_one_cid_or_two(odd: Any) -> None:
+    for quirk, count in (("dag", 1), ("text", 2)):
+        with odd("second-add=same", f"same-cid={quirk}") as (_, api):
+            ids = [api.post("/pins", json={"cid": cid}).json()["requestid"] for cid in (V0, V1, V0, V1)]
+            assert (len(set(ids)), len(pins(api)), ids[:2]) == (count, count, ids[2:])
+        with odd("same-cid-replace=inPlace", f"same-cid={quirk}") as (_, api):
+            first = api.post("/pins", json={"cid": V0}).json()["requestid"]
+            second = api.post(f"/pins/{first}", json={"cid": V1}).json()["requestid"]
+            assert len({first, second}) == count
+
+
+@pytest.mark.parametrize(
+    ("quirk", "query", "status", "count"),
+    [
+        ("status-check=none", {"status": "bogus"}, 200, 0), ("status-check=none", {"status": ""}, 200, 0),
+        ("status-check=none", {"status": "pinned,bogus"}, 200, 2),
+        ("status-check=strict", {"status": "bogus"}, 400, 0),
+        ("instant-check=none", {"before": "garbage"}, 200, 2), ("instant-check=none", {"after": ""}, 200, 2),
+        ("instant-check=none", {"before": AT}, 200, 0), ("instant-check=none", {"after": AT}, 200, 2),
+        ("instant-check=strict", {"before": "garbage"}, 400, 0),
+        ("instant-check=strict", {"before": "2026-02-01T00:00:00+00:00"}, 200, 2),
+        ("instant-check=z", {"before": "2026-02-01T00:00:00+00:00"}, 400, 0),
+        ("instant-check=z", {"after": "2026-02-01T00:00:00z"}, 400, 0),
+        ("instant-check=z", {"before": "2026-02-01T00:00:00Z"}, 200, 2),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_of_a_query_is_checked(
+    odd: Any, cid: CidOf, quirk: str, query: dict[str, str], status: int, count: int
+) -> None:
+    with odd(quirk) as (sandbox, api):
+        for n in range(2):
+            sandbox.store.put(TOKEN, cid(n), created=f"2026-01-02T00:00:0{n}Z")
+        answer = api.get("/pins", params=query)
+        assert (answer.status_code, answer.json().get("count", 0)) == (status, count)
+
+
+@pytest.mark.parametrize("written", ["bearer {}", "BEARER {}", "Bearer  {}"])
+def test_the_scheme_of_a_key(odd: Any, written: str) -> None:
+    for how, status in (("any-case", 200), ("exact", 401)):
+        with odd(f"bearer={how}") as (_, api):
+            headers = {"authorization": written.format(TOKEN)}
+            assert api.get("/pins", headers=headers).status_code == status
+            assert api.get("/pins").status_code == 200
+
+
+def test_paths_and_methods_that_are_not_there(odd: Any) -> None:
+    for quirk, put, kind in (("405", 405, "application/json"), ("404", 404, "application/json"),
+                             ("404-html", 404, "text/html; charset=utf-8")):  # fmt: skip
+        with odd(f"unknown-path={quirk}") as (_, api):
+            asked = [api.get("/x"), api.put("/pins"), api.put("/pins/x")]
+            assert [answer.status_code for answer in asked] == [404, put, put]
+            assert {answer.headers["content-type"] for answer in asked} == {kind}
+            assert api.get("/pins/x").json()["error"]["reason"] == "NOT_FOUND"
+
+
+def test_four_delegates(odd: Any) -> None:
+    with odd("delegates=four") as (_, api):
+        assert len(set(api.post("/pins", json={"cid": V1}).json()["delegates"])) == 4
+
+
+def test_headers_of_a_limit_on_a_listing_alone(odd: Any, cid: CidOf) -> None:
+    with odd("rate-headers=listing") as (sandbox, api):
+        requestid = sandbox.store.put(TOKEN, cid(1))
+        for _ in range(60):
+            answer = api.get("/pins")
+            assert (answer.status_code, answer.headers["x-ratelimit-limit"]) == (200, "30")
+            assert 0 < int(answer.headers["x-ratelimit-remaining"]) < 30, "nobody need wait"
+            now = parsedate_to_datetime(answer.headers["date"]).timestamp()
+            assert -1 <= int(answer.headers["x-ratelimit-reset"]) - now <= 60
+        for answer in (api.get(f"/pins/{requestid}"), api.post("/pins", json={"cid": V1})):
+            assert not [name for name in answer.headers if "ratelimit" in name]
 
 
 @pytest.mark.parametrize("key", ["missing-token", "wrong-token"])
@@ -339,6 +449,10 @@ def test_tokens(odd: Any, key: str, code: int) -> None:
         ("no-details", b'{"error":{"reason":"NOT_FOUND","details":""}}'),
         ("crust", b'{"Error":"There is no pin with requestid \'x\'"}'),
         ("text", b"Not Found"),
+        (
+            "fastify",
+            b'{"statusCode":404,"error":"Not Found","message":"There is no pin with requestid \'x\'"}',
+        ),
         ("array", b'[{"message":"There is no pin with requestid \'x\'"}]'),
         ("empty", b""),
     ],
@@ -354,6 +468,15 @@ def test_a_refusal_that_is_a_web_page(odd: Any) -> None:
         answer = api.get("/pins/x")
         assert "<title>404 NOT_FOUND</title>" in answer.text
         assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_refusals_that_look_otherwise(odd: Any) -> None:
+    with odd("error-shape=html", "missing-shape=failure", "bad-cid-shape=text") as (_, api):
+        for answer in (api.get("/pins/x"), api.delete("/pins/x"), api.post("/pins/x", json={"cid": V1})):
+            assert (answer.status_code, answer.json()["error"]["reason"]) == (404, "NOT_FOUND")
+        answer = api.post("/pins", json={"cid": "no cid"})
+        assert (answer.status_code, answer.text) == (400, "Bad Request")
+        assert "<title>" in api.get("/pins", params={"limit": "x"}).text
 
 
 def test_a_clock_that_is_wrong(odd: Any, clock: Any, cid: CidOf) -> None:
