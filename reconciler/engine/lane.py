@@ -14,8 +14,8 @@ from reconciler.core.errors import RateLimitedError, ServiceError
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Service
 from reconciler.core.model import FAILED, PINNED, Desired, PinRequest, Remote
-from reconciler.core.ownership import request_for
-from reconciler.core.plan import Add, Change, Delete, Keep, Replace, Retry, Victim
+from reconciler.core.ownership import listed_cid, request_for
+from reconciler.core.plan import Add, Change, Delete, Keep, PinRef, Replace, Retry, Victim
 from reconciler.core.report import Result, ServiceReport
 from reconciler.engine.follow import follow
 from reconciler.engine.newer import wait_to_be_newer
@@ -288,7 +288,7 @@ class Lane:
             assert isinstance(action, Delete)
             try:
                 await self._elsewhere(action.victim)
-                await retire(self.run, action, action.victim, stand=action.stand)
+                await retire(self.run, action, action.victim, stand=self._stand(action.stand))
             except Moved as moved:
                 result: Result = "done" if moved.gone else "moved"
                 self.run.finish(action, result, requestid=action.victim.ref.requestid, why=moved.reason)
@@ -296,6 +296,16 @@ class Lane:
             self.run.finish(action, "done", requestid=action.victim.ref.requestid)
 
         await self._each(self.deletes, delete)
+
+    def _stand(self, planned: PinRef | None) -> PinRef | None:
+        """The pin that a victim yields to: where this run itself gave it another name or meta, as it is since then."""
+        for action, pin in self.true:
+            if planned is None or pin is None or not isinstance(action, Replace):
+                continue
+            ids = {pin.requestid, *(old.ref.requestid for old in action.olds)}
+            if planned.requestid in ids and listed_cid(planned.cid) == pin.cid:
+                return ref(pin)
+        return planned
 
     # --- 4. the last look -----------------------------------------------------------------------------------------
 
