@@ -319,7 +319,7 @@ class Differ:
         target = before if how in ("modify", "inPlace") else None
         if how in ("overwrite", "inPlace"):
             # An upsert or an edit touches the very pin: only other CIDs are left to delete.
-            self.yielding.stay.update(p.requestid for p in olds if p.cid == entry.cid)
+            self.yielding.taken.update(p.requestid for p in olds if p.cid == entry.cid)
             olds = [p for p in olds if p.cid != entry.cid]
         olds = [p for p in olds if p is not target]
         explained = self.yielding.replaces < MAX_EXPLAINED

@@ -27,6 +27,8 @@ class Yielding:
         self.index, self.service, self.one, self.expired, self.act = index, service, one, expired, act
         #: requestids that are not deleted whatever else is true
         self.stay: set[str] = set()
+        #: those that this plan gives another name or other meta: no old pin of any name, either
+        self.taken: set[str] = set()
         #: names that will have a pinned copy of their own once this plan is done
         self.coming: set[str] = set()
         self._doomed: list[tuple[str, Remote, Why, Remote | None]] = []
@@ -62,12 +64,13 @@ class Yielding:
         """Turn what yields into victims. Nothing that must stay is among them."""
         gone: set[str] = set()
         for action, target, olds in self._replaces:
-            victims = tuple(v for p in olds if (v := self._victim(p)) is not None)
+            going = [p for p in olds if p.requestid not in self.taken]
+            victims = tuple(v for p in going if (v := self._victim(p)) is not None)
             gone.update(v.ref.requestid for v in victims)
             aim = Victim(ref=ref(target)) if target is not None else None
             self.act(replace(action, olds=victims, target=aim))
         for name, pin, reason, stand in self._doomed:
-            if pin.requestid in self.stay or pin.requestid in gone:
+            if pin.requestid in self.stay or pin.requestid in self.taken or pin.requestid in gone:
                 continue
             victim = self._victim(pin)
             if victim is None:

@@ -19,6 +19,8 @@ ROTATIONS = {
     "a swap": ("site=A kept=B", "site=B kept=A"),
     "a cycle of three": ("site=A kept=B old=C", "site=C kept=A old=B"),
     "three move up": ("site=A kept=B old=C", "site=D kept=A old=B"),
+    "two take over what the third gives up": ("site=C kept=D old=B", "kept=A site=D old=D"),
+    "two take over what the third gave first": ("site=B kept=A", "old=B kept=B site=C"),
     "both want what one of them has": ("site=A kept=B", "site=B kept=B"),
     "the second wants it first": ("site=A kept=B", "kept=A site=A"),
 }
