@@ -90,9 +90,8 @@ def make_plan(
     for name, service in manifest.services.items():
         listing = snapshot.listings[name]
         # A node is no home for the earlier roots of a service that goes, and may not have them any more.
-        roots = retained(
-            by_service[name], listing, now=stamp.named or stamp.now, lent=() if name == LOCAL else lent
-        )
+        here = () if name == LOCAL else lent
+        roots = retained(by_service[name], listing, service.profile, now=stamp.named or stamp.now, lent=here)
         if lent or listing.reachable:
             by_service[name] = dict(roots.wanted)
         if not listing.reachable:

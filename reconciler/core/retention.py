@@ -14,9 +14,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.core.listed import with_evidence
 from reconciler.core.manifest import Manifest
 from reconciler.core.model import FAILED, MAX_SKEW, PINNED, Desired, Listing, Remote, Snapshot
 from reconciler.core.policy import Retain
+from reconciler.core.profile import Profile
 
 
 class Retained(Struct, frozen=True, kw_only=True):
@@ -34,11 +36,17 @@ class Retained(Struct, frozen=True, kw_only=True):
 
 
 def retained(
-    wanted: Mapping[str, Desired], listing: Listing, *, now: datetime, lent: Sequence[Remote] = ()
+    wanted: Mapping[str, Desired],
+    listing: Listing,
+    profile: Profile,
+    *,
+    now: datetime,
+    lent: Sequence[Remote] = (),
 ) -> Retained:
     """`wanted` with each retention replaced by the names it means at this service. `now` names a new root.
 
     `lent` is what services that go hold: earlier roots among them are wanted here, under the names they have there.
+    Where the `profile` has one pin for each CID several may keep a root, which bears the name of one of them.
     """
     keeping = {name: d for name, d in wanted.items() if d.spec.retain is not None}
     if not keeping:
@@ -52,11 +60,15 @@ def retained(
     result = {name: d for name, d in others.items() if d.spec.protect}
     rotated: dict[str, Remote | None] = {}
     rotating: dict[str, tuple[Remote, ...]] = {}
+    shared = len(keeping) > 1 and with_evidence(profile, listing).one_pin_per_cid
     for name, d in keeping.items():
-        stays, goes, follow = _resolved(name, d, kin[name], far[name], now, aged=aged)
+        family = _with_shared(name, keeping, kin) if shared else kin[name]
+        stays, goes, follow = _resolved(name, d, family, far[name], now, aged=aged)
         result.update(stays)
-        rotated.update(goes)
-        rotating.update(follow)
+        # What bears another's name goes when that one lets it go, too.
+        rotated.update((n, p) for n, p in goes.items() if n in kin[name])
+        own = {h: tuple(p for p in pins if p.name in kin[name]) for h, pins in follow.items()}
+        rotating.update((h, pins) for h, pins in own.items() if pins)
     result.update((name, d) for name, d in others.items() if name not in result)
     rotated = {n: p for n, p in rotated.items() if n not in result}
     note = ""
@@ -98,6 +110,22 @@ def families(names: Collection[str], remotes: Iterable[Remote]) -> dict[str, dic
         if pin.mine and (plain := plain_of(pin.name, found)) is not None:
             found[plain].setdefault(pin.name, []).append(pin)
     return found
+
+
+def _with_shared(
+    name: str, keeping: Mapping[str, Desired], kin: Mapping[str, Mapping[str, list[Remote]]]
+) -> Mapping[str, Sequence[Remote]]:
+    """The pins of a name, and those of others that keep roots of the same source, as if they bore this name."""
+    d, family = keeping[name], kin[name]
+    borrowed: dict[str, list[Remote]] = {}
+    for other, pins_of in kin.items():
+        if other == name or (keeping[other].cid != d.cid and keeping[other].whence != (d.whence or None)):
+            continue
+        for theirs, pins in pins_of.items():
+            mine = name + theirs.removeprefix(other)
+            if mine not in family and mine not in borrowed:
+                borrowed[mine] = [replace(p, name=mine) for p in pins]
+    return {**family, **borrowed}
 
 
 def lendable(

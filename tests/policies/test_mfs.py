@@ -540,3 +540,30 @@ def test_kept_roots_become_one_pin_when_the_retention_goes() -> None:
     history(w, [A, B], Retain(count=2))
     assert not settled(w, ScriptedNode(B), rounds=6).changes
     assert held(w) == [(NAME, B)]
+
+
+@pytest.mark.parametrize("first", ["short", "long"])
+def test_a_root_goes_when_no_policy_over_the_same_path_keeps_it_where_they_share_its_pin(first: str) -> None:
+    w, node = world(one=True), ScriptedNode()
+    base = mfs()
+    both = {
+        name: replace(base, name=name, pin_name=name, retain=Retain(count=n), uses={"s": PolicyUse()})
+        for name, n in (("short", 2), ("long", 4))
+    }
+    manifest = replace(
+        manifest_of(base, profile="ipfs-cluster"),
+        policies={name: both[name] for name in sorted(both, key=lambda n: n != first)},
+    )
+    roots = [raw_cid(f"root {i}") for i in range(7)]
+
+    async def go() -> Plan:
+        for hour, root in enumerate(roots):
+            node.root = root
+            for _ in range(6):
+                plan = await cycle(manifest, w, node, at=START + datetime.timedelta(hours=hour))
+                for _ in range(8):
+                    w.tick()
+            assert {cid for _, cid in held(w)} == set(roots[max(0, hour - 3) : hour + 1])
+        return plan
+
+    assert not asyncio.run(go()).changes
