@@ -18,6 +18,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `done`: true at the service (pinned, or deleted; `accepted` with `--wait none`). `waiting`: accepted, not yet
     pinned when the wait ended. `failed`: the service said no, or the pin failed. `skipped`: not tried, `why`
     says what it depended on. `moved`: what it rested on had changed when it was read again; nothing was done.
+    A `failed` or `skipped` one with a `requestid` left that pin at the service.
     """
 
     service: str

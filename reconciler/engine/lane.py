@@ -142,6 +142,7 @@ class Lane:
         if not listed_before and self.diff.listing.complete and same:
             await self.run.ctx.services[self.service.name].delete(new)
             self.run.evidence.forget(self.service.name, new)
+            new = ""
         reason = f"{self.service.name} does not keep meta, so nothing there could be told to be ours"
         self.run.finish(action, "failed", requestid=new, why=reason)
         raise ServiceError(
@@ -243,7 +244,7 @@ class Lane:
         async for requestid, pin in follow(run, self.service, set(self.pending)):
             action = self.pending.pop(requestid)
             if pin is None:
-                run.finish(action, "failed", requestid=requestid, why="gone again")
+                run.finish(action, "failed", why="gone again")
             elif pin.status == PINNED:
                 self.true.append((action, pin))
             else:
@@ -274,7 +275,8 @@ class Lane:
                 except Moved as moved:
                     if not moved.gone:
                         result: Result = "skipped" if self.run.ctx.settings.wait == "pinned" else "done"
-                        self.run.finish(action, result, why=f"the old pin stays: {moved.reason}")
+                        reason = f"the old pin stays: {moved.reason}"
+                        self.run.finish(action, result, requestid=new.requestid if new else "", why=reason)
                         return
             self._done(action, new)
 

@@ -36,6 +36,15 @@ def test_nothing_applied_is_not_called_applied(report: MakeReport) -> None:
     assert text.endswith("Not applied: nothing was changed; 1 failed (12 s).\n")
 
 
+def test_failed_pins_that_stand_there_now_are_a_change(report: MakeReport) -> None:
+    failed = tuple(
+        Outcome(service="s", name=n, action="add", result="failed", cid="bafy", requestid=r, why="no")
+        for n, r in (("a", "r1"), ("b", "r2"), ("c", ""))
+    )
+    text = render_report(report(outcomes=failed))
+    assert text.endswith("Not applied: 3 failed and left 2 failed pins there (12 s).\n")
+
+
 def test_no_outcomes_are_no_success(report: MakeReport) -> None:
     assert render_report(report(outcomes=(), services=())) == "Nothing was to be done (12 s).\n"
 

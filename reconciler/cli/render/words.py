@@ -320,15 +320,21 @@ def report_summary(report: Report) -> str:
     for outcome in report.outcomes:
         if outcome.result == "done":
             done[outcome.action] += 1
+    # What came of a request that was sent is told by its id.
+    sent = [o for o in report.outcomes if o.requestid and o.action in ("add", "replace", "retry")]
+    left = sum(o.result == "failed" for o in sent)
     others = (
         (report.count("waiting"), "accepted and not pinned yet"),
-        (report.count("failed"), "failed"),
+        (
+            report.count("failed"),
+            "failed" + (f" and left {plural(left, 'failed pin')} there" if left else ""),
+        ),
         (report.count("skipped"), "skipped"),
         (report.count("moved"), "changed meanwhile and left alone"),
     )
     past = ", ".join(f"{n:,} {_PAST[a]}" for a, n in done.items() if n)
     rest = ", ".join(f"{n:,} {word}" for n, word in others if n)
-    if not past and not report.count("waiting"):
+    if not past and not report.count("waiting") and not sent:
         past = "nothing was changed"
     head = (
         "Interrupted"
