@@ -90,6 +90,16 @@ def _still_valid(fresh: Plan, saved: Plan, ctx: Context) -> None:
 def _unmoved(fresh: Plan, saved: Plan, newer: list[Action]) -> None:
     """A key has moved if something new is to be done to it, or its pins differ and the plan's work is not done."""
     touched_anew = {f"{a.service}/{a.name}" for a in newer}
+    planned = {a.key: a for a in saved.changes if a.whence}
+    for action in newer:
+        then_from = planned.get(action.key)
+        if then_from is not None and then_from.whence == action.whence and then_from.cid != action.cid:
+            kind, _, where = action.whence.partition(": ")
+            source = f"the folder {where}" if kind == "directory" else action.whence
+            raise StalePlanError(
+                f"{source} has changed since this plan was made: {action.service}/{action.name} would be another CID",
+                hint="make a new one: pinrec plan --out FILE",
+            )
     for key, then in saved.fingerprints.items():
         now = fresh.fingerprints.get(key)
         if key in touched_anew or (now is not None and now != then and not _done_half(then, now)):
