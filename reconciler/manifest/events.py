@@ -40,6 +40,11 @@ def problem_at(event: Any, message: str, hint: str = "") -> YamlProblem:
 _PLACEHOLDERS = re.compile(r"\{(peer_id|name)\}")
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _HIDDEN = re.compile(f"{_OPEN}(peer_id|name){_CLOSE}")
+#: Halves of characters, which no UTF-8 has: as themselves, and as escapes, which one of the parsers lets through.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F]")
+#: All but `c-printable` of YAML 1.2.
+_UNREADABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def events(text: str, pure: bool) -> Callable[[], Any]:
@@ -69,7 +74,47 @@ def _events(text: str, pure: bool) -> Callable[[], Any]:
     from ruamel.yaml import YAML
 
     events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
-    return events.__next__
+    get = events.__next__
+    return _whole(get) if _SURROGATE_ESCAPE.search(text) else get
+
+
+def _whole(get: Callable[[], Any]) -> Callable[[], Any]:
+    """`get` for the parser that takes half a character for one: two halves are one, as in JSON, one is none."""
+
+    def whole() -> Any:
+        event = get()
+        value = getattr(event, "value", None)
+        if value is not None and _SURROGATE.search(value):
+            try:
+                event.value = value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                raise YamlSyntaxError(
+                    problem_at(
+                        event,
+                        "this text holds a surrogate (U+D800 to U+DFFF), which is half a character",
+                        "write the character itself",
+                    )
+                ) from None
+        return event
+
+    return whole
+
+
+def unreadable(text: str) -> YamlSyntaxError | None:
+    """The first character that no YAML may hold; parsers do not say where it stands."""
+    found = _UNREADABLE.search(text)
+    if found is None:
+        return None
+    at, character = found.start(), found[0]
+    problem = YamlProblem(
+        line=text.count("\n", 0, at) + 1,
+        column=at - text.rfind("\n", 0, at),
+        message="the file is not UTF-8"
+        if _SURROGATE.match(character)
+        else f"this is not valid YAML: it holds the character U+{ord(character):04X}",
+        hint="" if _SURROGATE.match(character) else "remove it",
+    )
+    return YamlSyntaxError(problem)
 
 
 def syntax_error(error: Any) -> YamlSyntaxError:

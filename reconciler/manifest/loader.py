@@ -11,7 +11,14 @@ from typing import Any  # a YAML value is whatever was written
 
 from msgspec import Struct
 
-from reconciler.manifest.events import YamlProblem, YamlSyntaxError, events, problem_at, syntax_error
+from reconciler.manifest.events import (
+    YamlProblem,
+    YamlSyntaxError,
+    events,
+    problem_at,
+    syntax_error,
+    unreadable,
+)
 from reconciler.manifest.fast import LEAST_RUN, find_run
 from reconciler.manifest.places import duplicates
 from reconciler.manifest.scalars import NO_TEXT_START, plain
@@ -62,8 +69,9 @@ def load(text: str, *, pure: bool = False, least_run: int = LEAST_RUN) -> Loaded
             raise
         try:
             return _load(text, True)
-        except YamlSyntaxError:
-            raise error from None
+        except YamlSyntaxError as second:
+            # What it did read as YAML breaks a rule of ours: that is what is wrong.
+            raise (error if second.by_parser else second) from None
 
 
 def _load(text: str, pure: bool) -> Loaded:
@@ -72,8 +80,8 @@ def _load(text: str, pure: bool) -> Loaded:
     reader = _Reader()
     try:
         value = reader.read(events(text, pure))
-    except YAMLError as error:
-        raise syntax_error(error) from None
+    except (YAMLError, UnicodeEncodeError) as error:
+        raise unreadable(text) or syntax_error(error) from None
     except RecursionError:  # libyaml has no limit of its own, the pure parser has Python's
         raise YamlSyntaxError(YamlProblem(line=1, column=1, message="it is nested too deeply")) from None
     if reader.duplicates:

@@ -1,6 +1,7 @@
 """Reading YAML: the C parser and the pure one must agree on everything."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -278,3 +279,37 @@ def test_what_came_through_an_alias_is_placed_at_the_nearest_node_that_is_writte
         ("a", "gone"): (3, 3),
         ("x", "k", 1): (1, 15),
     }
+
+
+@BOTH
+@pytest.mark.parametrize("key", ["a\\ud800b", "\\uDFFF", "\\ude00\\ud83d", "\\U0000d83d"])
+def test_half_a_character_is_refused_where_it_stands(key: str, pure: bool) -> None:
+    for text in (f'a: 1\nb: [x, "{key}"]\n', f'a: 1\nb: {{"{key}": x}}\n', f'a: 1\nb: &x "{key}"\n'):
+        with pytest.raises(YamlSyntaxError) as caught:
+            load(text, pure=pure)
+        assert caught.value.problem.line == 2
+        assert caught.value.problem.column > 3
+        assert "half a character" in caught.value.problem.message
+
+
+@BOTH
+def test_two_halves_of_a_character_are_one_as_in_json(pure: bool) -> None:
+    assert value(r'{"a\ud83d\ude00": "\uD83D\uDE00b"}', pure=pure) == {"a😀": "😀b"}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("character", "name"), [("\0", "U+0000"), ("\x07", "U+0007"), ("\x9b", "U+009B"), ("\uffff", "U+FFFF")]
+)
+def test_what_no_yaml_may_hold_is_told_where_it_stands(character: str, name: str, pure: bool) -> None:
+    for text in (f"a: 1\nb: ü{character}\n", f"a: 1\n#  {character}\n"):
+        with pytest.raises(YamlSyntaxError, match=f"the character {re.escape(name)}") as caught:
+            load(text, pure=pure)
+        assert (caught.value.problem.line, caught.value.problem.column) == (2, text[5:].index(character) + 1)
+
+
+@BOTH
+def test_a_byte_that_is_no_utf8_is_told_where_it_stands(pure: bool) -> None:
+    with pytest.raises(YamlSyntaxError, match="not UTF-8") as caught:
+        load("a: 1\nb: x\udcff\n", pure=pure)
+    assert (caught.value.problem.line, caught.value.problem.column) == (2, 5)

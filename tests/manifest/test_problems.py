@@ -346,3 +346,18 @@ def test_no_message_of_the_validator_comes_through(folder, head: str) -> None:
         for problem in folder.problems(f"{head}pins:\n{item}\nignore: [legacy/*]\n"):
             assert "does not fit the schema" not in problem
             assert "schemas" not in problem
+
+
+@pytest.mark.parametrize(
+    ("item", "column"),
+    [
+        (r'{name: x, path: "/ipns/a\ud800b"}', 19),
+        (r'{name: "x\udfff", path: /ipns/a.example}', 10),
+        (r'{name: x, path: /ipns/a.example, meta: {k: "\ud83d"}}', 46),
+        (r'{name: x, path: /ipns/a.example, meta: {"\ud83d": v}}', 43),
+        (r'{"from": "\udc00.txt"}', 12),
+    ],
+)
+def test_half_a_character_in_a_text(folder, item: str, column: int) -> None:
+    [problem] = folder.pin_problems(f"- {item}\n")
+    assert problem.startswith(f"pinrec.yaml:8:{column}: this text holds a surrogate")
