@@ -8,7 +8,7 @@ from typing import Any, Literal, TextIO  # Any: what JSON may hold
 
 from msgspec import Struct
 
-from reconciler.core.cid import CidError, parse, spells
+from reconciler.core.cid import CidError, parse_content, spells
 from reconciler.core.errors import UsageError
 from reconciler.core.takeover import Check, LeftOut, Takeover, Wanted
 
@@ -43,9 +43,9 @@ def from_rows(rows: Iterator[Row], services: tuple[str, ...], check: Check) -> T
 
     for row in rows:
         try:
-            cid = parse(row.cid)
+            cid = parse_content(row.cid)
         except CidError as error:
-            leave(row, f"line {row.line}: its CID cannot be read: {error}")
+            leave(row, f"line {row.line}: its CID cannot be wanted: {error}")
             continue
         if row.status == "failed":
             leave(row, "it has failed there")

@@ -50,8 +50,8 @@ _OTHER_BASES = {
 class CidError(ValueError):
     """A text that is no CID. `reason` says why, and never repeats the text itself."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"not a CID: {reason}")
+    def __init__(self, reason: str, what: str = "not a CID") -> None:
+        super().__init__(f"{what}: {reason}")
         self.reason = reason
 
 
@@ -97,6 +97,15 @@ class Cid(Struct, frozen=True, gc=False, eq=False):
 def parse(text: str) -> Cid:
     """The CID that `text` spells. Raises CidError with a reason that helps."""
     return Cid(text, canonical(text))
+
+
+def parse_content(text: str) -> Cid:
+    """As `parse`, for what shall be pinned: the CID of a key, an IPNS name, stands for no blocks. Raises CidError."""
+    cid = parse(text)
+    # 0x01 0x72 in base32; it shares these characters with 0x73.
+    if cid.canonical.startswith("bafz") and cid.codec == LIBP2P_KEY:
+        raise CidError("it is the CID of a key; `path: /ipns/…` follows what it names", "not content")
+    return cid
 
 
 def canonical(text: str) -> str:

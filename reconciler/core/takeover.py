@@ -12,7 +12,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from reconciler.core.cid import CidError, parse
+from reconciler.core.cid import CidError, parse_content
 from reconciler.core.desire import desire
 from reconciler.core.globs import escape
 from reconciler.core.manifest import Adopt, Entry, Manifest, Service, Spec
@@ -130,9 +130,9 @@ def _odd(name: str, same: Sequence[Remote], check: Check) -> tuple[str, str]:
     """Why these pins of one name cannot be wanted as they are, or "", and the CID that could be wanted."""
     newest = max(same, key=lambda p: (p.status == PINNED, p.status != FAILED, p.age))
     try:
-        parse(newest.cid.text)
+        parse_content(newest.cid.text)
     except CidError as error:
-        return f"its CID cannot be read: {error}", ""
+        return f"its CID cannot be wanted: {error}", ""
     if name != newest.cid.canonical and (wrong := check(name)) is not None:
         return wrong[0], ""
     if all(p.status == FAILED for p in same):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.core.cid import CidError, parse
+from reconciler.core.cid import CidError, parse_content
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.manifest import CidRef, Entry, Manifest
 
@@ -25,7 +25,7 @@ def resolve_cids(
         text, trouble, hint = _environ(ref, environ) if ref.kind == "env" else _file(ref)
         if not trouble:
             try:
-                parse(text)
+                parse_content(text)
             except CidError as error:
                 trouble, hint = f"{ref} holds no CID: {error}", "it must hold one CID and nothing else"
         if trouble:

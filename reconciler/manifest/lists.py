@@ -14,7 +14,7 @@ from typing import TextIO
 
 import msgspec
 
-from reconciler.core.cid import Cid, CidError, parse
+from reconciler.core.cid import Cid, CidError, parse_content
 from reconciler.core.errors import Problem
 from reconciler.core.manifest import CidRef, Spec
 from reconciler.manifest.entries import Refusal
@@ -94,7 +94,7 @@ def _text(lines: TextIO, prefix: str, spec: Spec, add: Add, sink: _Sink) -> None
         if not parts or line[0] == "#" or parts[0][0] == "#":
             continue
         try:
-            cid = parse(parts[0])
+            cid = parse_content(parts[0])
         except CidError as error:
             sink.problem(
                 number, line.index(parts[0]) + 1, str(error), "each line is a CID and, after a space, a name"
@@ -171,7 +171,7 @@ def _ndjson(lines: TextIO, prefix: str, spec: Spec, add: Add, sink: _Sink) -> No
 
 def _row(text: str, name: str, line: int, prefix: str, spec: Spec, add: Add, sink: _Sink) -> None:
     try:
-        cid = parse(text)
+        cid = parse_content(text)
     except CidError as error:
         sink.problem(line, 1, f"{error}: {shown(text)}")
         return

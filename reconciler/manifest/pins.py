@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any  # a YAML value is whatever was written
 
-from reconciler.core.cid import Cid, CidError, parse
+from reconciler.core.cid import Cid, CidError, parse_content
 from reconciler.core.content_path import PathError, parse_path
 from reconciler.core.endpoint import host_of, is_private
 from reconciler.core.manifest import MAX_ORIGINS, CidRef, Note, Replicas, Service, Source, Spec
@@ -78,7 +78,7 @@ class Pins:
                     continue
             elif type(raw) is str:
                 try:
-                    cid = parse(raw)
+                    cid = parse_content(raw)
                 except CidError as error:
                     self._problems.at(document, ("pins", i, "cid"), str(error))
                     continue

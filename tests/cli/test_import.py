@@ -203,6 +203,15 @@ def test_names_that_a_manifest_cannot_have(world: World) -> None:
     assert all(c == "\n" or c.isprintable() for c in text)
 
 
+def test_the_cid_of_a_key_is_left_out(world: World) -> None:
+    world.manifest()
+    put(world.sandbox, "name", "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8", at=1)
+    put(world.sandbox, "good", A, at=2)
+    text = imported(world, "box")
+    assert set(pins()) == {("good", A)}
+    assert "it is the CID of a key" in text
+
+
 def test_waiting_pins_are_wanted(world: World) -> None:
     world.manifest()
     put(world.sandbox, "slow", A, at=1, status="queued")

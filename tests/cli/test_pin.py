@@ -230,6 +230,8 @@ def test_a_cid_from_elsewhere_is_not_set(world: World, ref: str, why: str) -> No
         ["set", "nobody", A],
         ["set", "a", "nonsense"],
         ["set", "a", ""],
+        ["set", "a", "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8"],
+        ["add", "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8", "--name", "x"],
         ["add", A, "--service", "bix"],
         ["add", A, "--name", ""],
         ["add", A, B, "--name", "x"],

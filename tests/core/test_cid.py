@@ -1,13 +1,25 @@
 """The decoder against two others: a slow one written from the specification below, and the Rust library."""
 
 import hashlib
+from base64 import b32encode
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from multiformats.cid import CID as RustCid  # noqa: N811 - the class is CID there
 
-from reconciler.core.cid import DAG_PB, LIBP2P_KEY, RAW, Cid, CidError, canonical, parse, spellings, spells
+from reconciler.core.cid import (
+    DAG_PB,
+    LIBP2P_KEY,
+    RAW,
+    Cid,
+    CidError,
+    canonical,
+    parse,
+    parse_content,
+    spellings,
+    spells,
+)
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -397,3 +409,14 @@ def test_a_cid_equals_no_text() -> None:
     assert parse(V1) != V1
     assert {parse(V1): 1}[parse(V0)] == 1
     assert Cid(V0, V1) == parse(V0)
+
+
+def test_the_cid_of_a_key_is_a_cid_and_no_content() -> None:
+    key = parse("k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8")
+    for text in (key.text, key.canonical, key.canonical.upper()):
+        assert parse(text) == key
+        with pytest.raises(CidError, match="not content: it is the CID of a key"):
+            parse_content(text)
+    # The codec beside it begins alike.
+    other = "b" + b32encode(b"\x01\x73\x00\x01a").decode().lower().rstrip("=")
+    assert parse_content(other).text == other

@@ -141,3 +141,20 @@ def test_two_lists(folder) -> None:
         ("one.txt", 0, ""),
     ]
     assert [(n.file, n.line) for n in manifest.notes if "repeats" in n.message] == [("one.txt", 1)]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("l.txt", "bafkqaaa a\nk51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8 b\n"),
+        ("l.csv", "cid,name\nk51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8,b\n"),
+        (
+            "l.ndjson",
+            '{"cid": "bafkqaaa"}\n{"cid": "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8"}\n',
+        ),
+    ],
+)
+def test_the_cid_of_a_key_is_no_content(folder, file: str, text: str) -> None:
+    folder.write(file, text)
+    [problem] = folder.pin_problems(f"- from: {file}\n")
+    assert problem.startswith(f"{file}:2:1: not content: it is the CID of a key; `path: /ipns/…`")

@@ -20,6 +20,11 @@ PINS = [
     ('- {name: "", cid: bafkqaaa}', "8:10", "`name` must not be empty"),
     ("- {cid: /ipfs/bafkqaaa}", "8:9", "not a CID: it is a path; write only bafkqaaa"),
     (f"- {{cid: {V0.lower()}}}", "8:9", "its case matters"),
+    (
+        "- {cid: k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8}",
+        "8:9",
+        "not content: it is the CID of a key; `path: /ipns/…` follows what it names",
+    ),
     ("- {cid: {env: A, file: b}}", "8:9", "`cid` must have one key, not several"),
     ("- {cid: {env: A-B}}", "8:15", "`env` must be the name of an environment variable"),
     ("- {cid: {file: 'https://x/y'}}", "8:16", "`file` must be a local file, not a URL"),

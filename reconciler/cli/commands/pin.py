@@ -233,12 +233,12 @@ def _file(options: Options) -> str:
 
 
 def _cid(text: str) -> Any:
-    from reconciler.core.cid import CidError, parse
+    from reconciler.core.cid import CidError, parse_content
 
     if not text:
         raise click.UsageError("the CID is empty: an unset variable?")
     try:
-        return parse(text)
+        return parse_content(text)
     except CidError as error:
         raise click.UsageError(f"{text}: {error}") from error
 
