@@ -54,6 +54,13 @@ def wordings(error: "ValidationError") -> Iterator[Wording]:
         return
     if keyword == "required":
         missing = next(k for k in value if repr(k) in error.message)
+        # Where no key is unknown as such, this is the place to tell of a mistyped one.
+        for key in instance if "additionalProperties" not in schema and not secret else ():
+            near = did_you_mean(str(key), [missing])
+            if near.startswith("did"):
+                message = f"{shown(str(key))} is no key of {_label(path)}"
+                yield Wording(path=(*path, key), message=message, hint=near, at_key=True)
+                return
         yield Wording(path=path, message=f"`{missing}` is missing", hint=_purpose(schema, missing))
         return
     if "propertyNames" in error.absolute_schema_path:

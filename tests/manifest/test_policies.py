@@ -250,6 +250,8 @@ def test_a_service_whose_pins_are_those_of_a_policy_is_used(folder) -> None:
 # A policy p in line 7, the place of the problem, and what it says.
 WRONG = [
     ("{path: /x}", "7:6", "`kind` is missing (What the policy follows)"),
+    ("{kidn: mfs, path: /x}", "7:7", '"kidn" is no key of `p` (did you mean kind?)'),
+    ("{path: /x, Kind: mfs}", "7:17", '"Kind" is no key of `p` (did you mean kind?)'),
     ("", "7:5", "`p` must be a mapping (key: value), not nothing"),
     ("mfs", "7:6", "`p` must be a mapping (key: value), not a text"),
     ("{kind: mfx}", "7:13", "`kind` must be one of "),
