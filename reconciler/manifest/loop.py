@@ -6,12 +6,24 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from reconciler.core.endpoint import is_private
 from reconciler.core.manifest import Loop, LoopVerify, SecretRef, Webhook, Window
 from reconciler.manifest.durations import seconds
-from reconciler.manifest.problems import Document, Problems, Raw, did_you_mean
+from reconciler.manifest.problems import Document, Problems, Raw, did_you_mean, shown
 from reconciler.manifest.services import secret_ref
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = 1440
 _TIMES = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEK = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+#: What the fields of a cron expression are called, the least and the greatest number, and names from the least on.
+_CRON = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, _MONTHS),
+    ("day of the week", 0, 7, _WEEK),
+)
+_VALUE = "[0-9]{1,4}|[a-z]{3}"
+_CRON_PART = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,4}}))?")
 _HOST = re.compile(r"(https?)://(?:[^/?#@]*@)?(\[[^\]]+\]|[^/?#:]+)")
 
 
@@ -38,6 +50,10 @@ def build_loop(raw: Raw, *, document: Document, problems: Problems) -> Loop | No
             f"there is no time zone {zone!r} on this machine",
             hint="UTC, or a name such as Europe/Berlin",
         )
+    if "cron" in raw and (wrong := wrong_cron(raw["cron"])):
+        good = False
+        hint = "minute, hour, day of the month, month, day of the week, as in */10 * * * mon-fri"
+        problems.at(document, ("loop", "cron"), wrong, hint=hint)
     windows: list[Window] = []
     for i, text in enumerate(raw.get("applyWindows", ())):
         try:
@@ -78,6 +94,32 @@ def _verify(raw: Raw) -> LoopVerify:
         pins=int(raw.get("pins", usual.pins)),
         sample=int(raw.get("sample", usual.sample)),
     )
+
+
+def wrong_cron(text: str) -> str:
+    """What is wrong with a cron expression of five fields, by what crontab(5) allows, or ""."""
+    fields = text.lower().split()
+    if len(fields) != len(_CRON):
+        return f"a cron expression has five fields, not {len(fields)}"
+    for field, (what, least, greatest, names) in zip(fields, _CRON, strict=True):
+        for part in field.split(","):
+            if part == "last" and what == "day of the month":
+                continue
+            found = _CRON_PART.fullmatch(part)
+            if found is None:
+                return f"{shown(part)} is no {what}"
+            ends = [least + names.index(v) if v in names else v for v in found.group(1, 2) if v is not None]
+            for end in ends:
+                if not str(end).isdecimal():
+                    return f"{shown(str(end))} is no {what}"
+                if not least <= int(end) <= greatest:
+                    return f"the {what} goes from {least} to {greatest}, and this is {end}"
+            first, last = int(ends[0]) if ends else least, int(ends[-1]) if ends else greatest
+            if first > last and found[2] != "sun":
+                return f"{shown(part)} goes from a later {what} to an earlier one"
+            if found[3] is not None and int(found[3]) == 0:
+                return f"{shown(part)} has steps of 0"
+    return ""
 
 
 def parse_window(text: str) -> Window:
