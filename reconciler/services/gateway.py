@@ -26,7 +26,7 @@ from reconciler.core.errors import ServiceError
 from reconciler.core.manifest import Limits, Service
 from reconciler.core.unixfs import address
 from reconciler.core.verified import NotServedError, UnclearError
-from reconciler.transport.fetch import Fetch, FetchError
+from reconciler.transport.fetch import REDIRECTS, Fetch, FetchError
 from reconciler.transport.http import HttpClient
 from reconciler.transport.secret import resolve
 
@@ -54,10 +54,11 @@ Ask = Callable[[str, float], Awaitable[Reply]]
 
 
 class Gateway:
-    """One gateway for as long as a run lasts. `host` is how to name it to a person."""
+    """One gateway for as long as a run lasts. `host` is how to name it to a person; `keyed`: it is asked with a key."""
 
-    def __init__(self, host: str, ask: Ask) -> None:
+    def __init__(self, host: str, ask: Ask, *, keyed: bool = False) -> None:
         self.host = host
+        self._keyed = keyed
         self._ask = ask
         self._probe: asyncio.Task[str] | None = None
 
@@ -78,8 +79,10 @@ class Gateway:
             why = f"{self.host} answers {reply.status}"
             await self._must_be_a_gateway(why, deadline)
             raise NotServedError(text, why)
-        if 300 <= reply.status < 400:
+        if reply.status in REDIRECTS and self._keyed:
             raise UnclearError(f"{self.host} redirects, which is not followed with a key")
+        if reply.status in REDIRECTS:
+            raise UnclearError(f"{self.host} redirects ({reply.status}) and does not say where to")
         if reply.status != 200:
             raise UnclearError(f"{self.host} answers {reply.status}")
         if not blockhash.is_block(cid, reply.body):
@@ -149,7 +152,7 @@ async def open_gateway(service: Service, *, environ: Mapping[str, str]) -> Async
         service=service.name, endpoint=verify.gateway, key=key, limits=limits, environ=environ
     )
     async with client:
-        with contextlib.closing(Gateway(host, _with_key(client))) as gateway:
+        with contextlib.closing(Gateway(host, _with_key(client), keyed=True)) as gateway:
             yield gateway
 
 

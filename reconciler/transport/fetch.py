@@ -24,6 +24,8 @@ from reconciler.transport.proxy import proxy_for
 from reconciler.transport.tls import trusted
 
 MAX_REDIRECTS: Final = 3
+#: Statuses that lead elsewhere, if they say where.
+REDIRECTS: Final = (301, 302, 303, 307, 308)
 CONNECT_TIMEOUT: Final = 10.0
 #: Connections at once to all hosts together.
 CONNECTIONS: Final = 16
@@ -92,7 +94,7 @@ class Fetch:
         response = await client.send(request, stream=True)
         try:
             target = response.headers.get("location", "")
-            if response.status_code in (301, 302, 303, 307, 308) and target:
+            if response.status_code in REDIRECTS and target:
                 return str(target)
             body = await read_body(response, max_body)
         finally:
@@ -122,8 +124,10 @@ def _followed(url: str, target: str) -> str:
     host = _host(url)
     new = urljoin(url, target)
     parts = urlsplit(new)
-    if parts.scheme not in ("http", "https") or (parts.scheme == "http" and urlsplit(url).scheme == "https"):
-        raise FetchError(f"{host} redirects from https to something else")
+    if parts.scheme not in ("http", "https"):
+        raise FetchError(f"{host} redirects to something that is neither http nor https")
+    if parts.scheme == "http" and urlsplit(url).scheme == "https":
+        raise FetchError(f"{host} redirects from https to http")
     if is_private(parts.hostname or "") and not is_private(host.partition(":")[0].strip("[]")):
         raise FetchError(f"{host} redirects to an address on this machine or its network")
     return new
