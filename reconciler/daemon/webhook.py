@@ -121,11 +121,13 @@ def sender(webhook: Webhook, *, environ: Mapping[str, str]) -> Send:
     from reconciler.transport.secret import Secret, resolve
 
     if isinstance(webhook.url, SecretRef):
-        url = resolve(webhook.url, environ=environ, what="the address of the webhook")
+        url = resolve(webhook.url, environ=environ, what="the address of the webhook", field="url")
     else:
         url = Secret(webhook.url)
     secret = (
-        resolve(webhook.secret, environ=environ, what="the secret of the webhook") if webhook.secret else None
+        resolve(webhook.secret, environ=environ, what="the secret of the webhook", field="secret")
+        if webhook.secret
+        else None
     )
     check_url(url.reveal(), insecure=webhook.insecure)
 

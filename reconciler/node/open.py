@@ -23,7 +23,11 @@ async def open_node(spec: NodeSpec, *, environ: Mapping[str, str]) -> AsyncItera
     Raises SecretError if its token cannot be had, and NodeError if the file that names its API is not there or
     the token would travel in the clear.
     """
-    token = resolve(spec.token, environ=environ, what="the token of the node") if spec.token else None
+    token = (
+        resolve(spec.token, environ=environ, what="the token of the node", field="token")
+        if spec.token
+        else None
+    )
     url = spec.api or await asyncio.to_thread(_from_file, spec.api_file)
     if token and needs_insecure(url) and not spec.insecure:
         raise NodeError(

@@ -20,6 +20,7 @@ COMMAND_TIMEOUT: Final = 30.0
 MAX_SECRET_BYTES: Final = 16 * 1024
 
 SHORT: Final = 8
+_BASIC: Final = re.compile("basic:[^:]*:")
 
 _log = logging.getLogger(__name__)
 
@@ -80,26 +81,27 @@ def resolve(
     *,
     environ: Mapping[str, str],
     what: str = "the key",
+    field: str = "key",
     run: Run = _subprocess_run,
     warn: Callable[[str], None] = _log.warning,
 ) -> Secret:
     """The value that `ref` points to. Raises SecretError with what is missing, where, and what to do.
 
     One newline at the end is dropped, as `echo` and editors leave it. `what` names the key in messages ("the
-    key of service pinata"); `warn` hears of a key file that others can read.
+    key of service pinata"), `field` where it stands in the manifest; `warn` hears of a key file that others can read.
     """
     if ref.kind == "env":
-        raw = _from_env(ref, what, environ)
+        raw = _from_env(ref, what, field, environ)
     elif ref.kind == "file":
         raw = _from_file(ref, what, warn)
     elif ref.kind == "command":
         raw = _from_command(ref, what, environ, run)
     else:
         raw = _from_keyring(ref, what)
-    return Secret(_checked(raw, ref, what))
+    return Secret(_checked(raw, ref, what, field))
 
 
-def _checked(raw: str, ref: SecretRef, what: str) -> str:
+def _checked(raw: str, ref: SecretRef, what: str, field: str) -> str:
     value = raw.removesuffix("\n").removesuffix("\r")
     if not value.strip():
         raise SecretError(f"{what} is empty ({ref})", hint="put the token there, without quotes")
@@ -108,7 +110,9 @@ def _checked(raw: str, ref: SecretRef, what: str) -> str:
             f"{what} is longer than {MAX_SECRET_BYTES} bytes ({ref})", hint="is it the right one?"
         )
     # Anything else could end the header line, or reach an exception of the HTTP library with the value in it.
-    if not value.isascii() or not value.isprintable() or value != value.strip():
+    # `basic:user:password` is the one that is encoded before it is sent.
+    encoded = field == "token" and _BASIC.match(value) is not None
+    if not (encoded or value.isascii()) or not value.isprintable() or value != value.strip():
         raise SecretError(
             f"{what} holds characters that cannot stand in an HTTP header ({ref})",
             hint="a token is one line of printable ASCII without spaces around it",
@@ -118,12 +122,12 @@ def _checked(raw: str, ref: SecretRef, what: str) -> str:
     return value
 
 
-def _from_env(ref: SecretRef, what: str, environ: Mapping[str, str]) -> str:
+def _from_env(ref: SecretRef, what: str, field: str, environ: Mapping[str, str]) -> str:
     name = ref.value[0]
     if name not in environ:
         raise SecretError(
             f"{what} is not set: there is no environment variable {name}",
-            hint=f"export {name}=… before running, or change `key` in the manifest",
+            hint=f"export {name}=… before running, or change `{field}` in the manifest",
         )
     return environ[name]
 
@@ -197,7 +201,7 @@ def _from_keyring(ref: SecretRef, what: str) -> str:
 
 def _text(raw: bytes, ref: SecretRef, what: str) -> str:
     try:
-        return raw.decode("ascii")
+        return raw.decode()
     except UnicodeDecodeError:
         pass
     raise SecretError(

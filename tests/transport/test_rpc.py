@@ -257,6 +257,7 @@ def test_calls_do_not_wait_for_streams() -> None:
     [
         ("bearer:abc:def", "Bearer abc:def"),
         ("basic:user:pass:word", "Basic " + base64.b64encode(b"user:pass:word").decode()),
+        ("basic:üser:pässwörd", "Basic " + base64.b64encode("üser:pässwörd".encode()).decode()),
         ("basic:dXNlcjpwYXNz", "Basic dXNlcjpwYXNz"),
         ("abc", "Bearer abc"),
         ("Custom:abc", "Custom:abc"),

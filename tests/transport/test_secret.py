@@ -62,6 +62,24 @@ def test_a_key_with_its_scheme_is_refused() -> None:
     assert 'begins with "Bearer "' in refusal(ref("env", "K"), {"K": f"Bearer {KEY}"})
 
 
+def test_only_what_is_encoded_before_it_is_sent_may_hold_other_letters(tmp_path: Path) -> None:
+    token = "basic:jürgen:pässwörd"
+    assert resolve(ref("env", "K"), environ={"K": token}, field="token").reveal() == token
+    path = tmp_path / "token"
+    path.write_text(f"{token}\n", encoding="utf-8")
+    path.chmod(0o600)
+    assert resolve(ref("file", str(path)), environ={}, field="token").reveal() == token
+    for text in ("bearer:pässwörd", "basic:cMOkc3M=ö", "pässwörd", "basic:u:p\udce4ss", "basic:u:p\nss"):
+        assert "HTTP header" in refusal(ref("env", "K"), {"K": text}, field="token")
+    assert "HTTP header" in refusal(ref("env", "K"), {"K": token})
+
+
+def test_what_to_change_is_what_is_there() -> None:
+    with pytest.raises(SecretError) as caught:
+        resolve(ref("env", "K"), environ={}, what="the token of the node", field="token")
+    assert caught.value.hint == "export K=… before running, or change `token` in the manifest"
+
+
 def test_a_whole_file_is_no_key() -> None:
     assert "longer than" in refusal(ref("env", "K"), {"K": KEY * 2000})
 
