@@ -338,6 +338,9 @@ def _notes(service: Declared, seen: _Node) -> tuple[str, ...]:
     if got == count:
         return (*notes, f"Listed through Kubo, and the service counts as many: {got:,}.")
     of = "" if count is None else f" ({got:,} of {count:,})"
+    if count is not None and got > count:
+        odd = f"Listed through Kubo: {got:,}, more than the {count:,} that the service counts: one is not right."
+        return (*notes, odd, f"With {service.variable} set, `pinrec import --kubo` asks the service itself.")
     return (
         *notes,
         f"Listed through Kubo, which does not list all pins{of}: it loses what was made at one instant, and more.",
@@ -375,8 +378,12 @@ def _told(
             f"  {s.variable}  Pinning.RemoteServices.{s.kubo.name}.API.Key of the node's configuration file"
             for s in keyless
         ]
-    short = [s.name for s in keyless if seen.counts.get(s.kubo.name) not in (None, len(seen.listed[s.name]))]
-    if short:
+    counted = [(s.name, len(seen.listed[s.name]), seen.counts.get(s.kubo.name)) for s in keyless]
+    if more := [name for name, got, count in counted if count is not None and got > count]:
+        lines.append(
+            f"Kubo lists more pins of {', '.join(more)} than are counted there: set the keys and import again."
+        )
+    if short := [name for name, got, count in counted if count is not None and got < count]:
         lines.append(
             f"Kubo did not list all pins of {', '.join(short)}: set the keys and import again, before all else."
         )
