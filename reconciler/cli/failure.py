@@ -4,6 +4,7 @@ import errno
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -57,6 +58,11 @@ def _lines(error: BaseException) -> Iterator[str]:
         yield f"pinrec: {terminal(clip(message, 2000))}"
         if error.hint:
             yield f"  → {terminal(error.hint)}"
+    elif (
+        isinstance(error, FileNotFoundError) and not str(error.filename or "").startswith("/") and _nowhere()
+    ):
+        yield "pinrec: the current directory is not there any more"
+        yield "  → cd to one that is"
     elif isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         if not place and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
@@ -66,6 +72,16 @@ def _lines(error: BaseException) -> Iterator[str]:
         text = terminal(clip(str(error) or "no message", 300))
         yield f"pinrec: internal error: {type(error).__name__}: {text}"
         yield "  → this is a bug in pinrec: set PINREC_DEBUG=1 to see the traceback, and report it"
+
+
+def _nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 @contextmanager

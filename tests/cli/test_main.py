@@ -141,6 +141,19 @@ def test_errors_are_clear_lines_with_their_exit_codes(
     assert capsys.readouterr().err == text
 
 
+@pytest.mark.parametrize("args", [["init"], ["demo"], ["demo", "--dir", "x"], ["import", "--kubo"]])
+def test_a_current_directory_that_is_gone_is_named(
+    args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert run(args) == 1
+    told = capsys.readouterr().err
+    assert told == "pinrec: the current directory is not there any more\n  → cd to one that is\n"
+
+
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
