@@ -1,6 +1,7 @@
 """Keys that a person hands over: read without an echo, kept where only its owner reads, and never shown again."""
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any  # a key as it is written in a manifest
@@ -10,6 +11,11 @@ import click
 from reconciler.core.errors import PinrecError, SecretError, UsageError
 from reconciler.core.manifest import SecretRef
 from reconciler.transport.secret import MAX_SECRET_BYTES, Secret, resolve
+
+#: No file for a key has a longer name; and the shapes of what such a file holds.
+_LONGEST = 100
+_JWT = re.compile(r"[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.")
+_BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{20,}={0,2}")
 
 
 def read_key(what: str, *, from_stdin: bool) -> Secret:
@@ -28,6 +34,31 @@ def read_key(what: str, *, from_stdin: bool) -> Secret:
         return resolve(SecretRef(kind="env", value=("KEY",)), environ={"KEY": text}, what=what)
     except SecretError as error:
         raise UsageError(error.message.removesuffix(" (env: KEY)"), hint=error.hint) from None
+
+
+def is_there(key_file: str) -> bool:
+    """Whether `--key-file` names what is there. Raises UsageError, and does not repeat it, if it may be a key itself.
+
+    A path that is there on another machine only is no mistake: one with a `/` that does not look like a key is taken.
+    """
+    try:
+        if Path(os.path.expanduser(key_file)).exists():  # noqa: PTH111  # Path.expanduser() raises for an unknown user
+            return True
+    except (OSError, ValueError):
+        pass
+    as_path = key_file.startswith(("/", "./", "../", "~"))
+    if (
+        "/" not in key_file
+        or not key_file.isprintable()
+        or any(len(part) > _LONGEST for part in key_file.split("/"))
+        or _JWT.search(key_file)
+        or (not as_path and _BASE64.fullmatch(key_file))
+    ):
+        raise UsageError(
+            "--key-file names no file that is there, and what it was given may be a key; it is not shown or written",
+            hint="--key-stdin reads a key; a file that is not there yet is named with its folder, as in ./NAME",
+        )
+    return False
 
 
 def key_path(owner: str, service: str) -> Path:

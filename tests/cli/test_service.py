@@ -227,6 +227,54 @@ def test_key_points_elsewhere(world: World) -> None:
     assert world.run("service", "test", "box").code == 0
 
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        KEY,
+        JWT,
+        f"./{JWT}",
+        "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo6MTIz",
+        "QUJDREVGR0hJ/1tMTU5PUFFSU1RVVldYWVo6",
+        "k" * 300,
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["service", "add", "two", "--preset", "pinata"],
+        ["service", "key", "box"],
+        ["import", "--preset", "pinata", "--out", "new.yaml"],
+        ["import", "--kubo", "http://127.0.0.1:1", "--out", "new.yaml"],
+    ],
+)
+def test_a_key_given_for_a_file_is_refused_and_not_shown(
+    world: World, command: list[str], token: str
+) -> None:
+    world.manifest()
+    before = text()
+    result = world.run(*command, "--key-file", token)
+    assert (result.code, "--key-stdin reads a key" in result.err) == (64, True), result.err
+    assert token not in result.out + result.err
+    assert text() == before
+    assert world.sandbox.requests == ()
+
+
+@pytest.mark.parametrize(
+    "path", ["secrets/two.token", "/run/secrets/Pinata1Token2Production3", "./two", "~/two"]
+)
+def test_a_key_file_of_another_machine_is_taken_and_told_of(world: World, path: str) -> None:
+    world.manifest()
+    result = world.run("service", "add", "two", "--preset", "pinata", "--key-file", path)
+    assert (result.code, result.err) == (
+        0,
+        f"There is no {path} on this machine: the key has to be there.\n",
+    )
+    assert f"key: {{file: {path.removeprefix('./')}}}" in text()
+
+
 def test_a_key_from_a_variable_is_replaced_there(world: World, stdin: types.SimpleNamespace) -> None:
     world.manifest()
     stdin.text = KEY

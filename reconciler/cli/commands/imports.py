@@ -159,11 +159,14 @@ def _from_kubo(
 
     from reconciler.cli import from_kubo
     from reconciler.cli.commands.init import new_owner
+    from reconciler.cli.keys import is_there
     from reconciler.core.errors import EXIT_OK, EXIT_PARTIAL
     from reconciler.manifest.generate import generate
 
     if key_env is not None and key_file is not None:
         raise click.UsageError("where is the node's token? Give --key-env NAME or --key-file FILE, not both")
+    if key_file is not None:
+        is_there(key_file)
     token = {"env": key_env} if key_env is not None else {"file": key_file} if key_file is not None else None
     owner = owner or new_owner(Path(out or "pinrec.yaml"))
     got = from_kubo.read(
@@ -224,11 +227,14 @@ def _declare(
     from pathlib import Path
 
     from reconciler.cli.commands.init import new_owner
+    from reconciler.cli.keys import is_there
     from reconciler.manifest import load_manifest
     from reconciler.manifest.compose import flow
 
     if (key_env is None) == (key_file is None):
         raise click.UsageError("where is the key? Give --key-env NAME or --key-file FILE")
+    if key_file is not None:
+        is_there(key_file)
     raw: dict[str, Any] = {"preset": preset} if preset else {}
     if endpoint:
         raw["endpoint"] = endpoint

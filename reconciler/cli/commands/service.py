@@ -265,7 +265,8 @@ def _key(
     import os
     from pathlib import Path
 
-    from reconciler.cli.keys import as_written, key_path, read_key, shown, store_file, store_keyring
+    from reconciler.cli.keys import as_written, is_there, key_path, read_key, shown, store_file, store_keyring
+    from reconciler.cli.render.escape import terminal
     from reconciler.core.errors import UsageError
 
     if (key_env is not None) + (key_file is not None) + (key_stdin or keyring) > 1:
@@ -275,6 +276,10 @@ def _key(
     if key_file is not None:
         if not key_file:
             raise click.UsageError("--key-file '' is no file: an unset variable?")
+        if not is_there(key_file):
+            click.echo(
+                f"There is no {terminal(key_file)} on this machine: the key has to be there.", err=True
+            )
         if key_file.startswith("~"):
             return {"file": key_file}
         # Given relative to where we are, written relative to the file it is written in.
