@@ -107,14 +107,21 @@ class Fetch:
         proxy = proxy_for(parts.scheme, parts.hostname or "", self._environ)
         client = self._clients.get(proxy)
         if client is None:
-            made = httpx.AsyncClient(
-                verify=self._tls(),
-                proxy=proxy,
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-                headers={"user-agent": f"pinrec/{__version__}", "accept-encoding": "gzip"},
-            )
+            try:
+                made = httpx.AsyncClient(
+                    verify=self._tls(),
+                    proxy=proxy,
+                    trust_env=False,
+                    follow_redirects=False,
+                    timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
+                    headers={"user-agent": f"pinrec/{__version__}", "accept-encoding": "gzip"},
+                )
+            except (ValueError, ImportError, httpx.InvalidURL):
+                made = None
+            if made is None:  # raised here, so that nothing that holds a password of the proxy hangs on to it
+                raise FetchError(
+                    f"{_host(url)} cannot be reached: the proxy that the environment names cannot be used"
+                )
             client = self._clients[proxy] = await self._stack.enter_async_context(made)
         return client
 

@@ -124,6 +124,7 @@ class HttpClient:
         # httpcore polls every idle socket at every request and hands one connection to many at once: with eight
         # in a pool a burst of requests takes half as long again, with more than 32 it collapses.
         self._idle: list[httpx.AsyncClient] = []
+        self._no_client = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -132,12 +133,16 @@ class HttpClient:
         # Without TLS a context is made all the same, and never used: one for all.
         verify = self._tls() if secure else httpx.create_ssl_context(verify=False)
         for _ in range(max(1, self._limits.concurrency)):
-            self._idle.append(await self._stack.enter_async_context(self._client(verify, proxy)))
+            client = self._client(verify, proxy)
+            if client is None:
+                self._no_client = True
+                break
+            self._idle.append(await self._stack.enter_async_context(client))
         return self
 
-    def _client(self, verify: ssl.SSLContext, proxy: str | None) -> httpx.AsyncClient:
+    def _client(self, verify: ssl.SSLContext, proxy: str | None) -> httpx.AsyncClient | None:
+        """None if the proxy cannot be used."""
         timeout = self._limits.timeout
-        failure = ""
         try:
             return httpx.AsyncClient(
                 verify=verify,
@@ -155,8 +160,8 @@ class HttpClient:
                 },
             )
         except (ValueError, ImportError, httpx.InvalidURL):
-            failure = "the proxy that the environment names cannot be used"
-        raise UnreachableError(f"{self.service}: {failure}", service=self.service, hint="see HTTPS_PROXY")
+            # Said when something is asked: of several services it may be the only one that goes through it.
+            return None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -187,6 +192,12 @@ class HttpClient:
         `repeat`: the request may be sent again after an answer of 5xx or none. A 429, and a failure that
         proves that nothing was sent, are tried again in any case.
         """
+        if self._no_client:
+            raise UnreachableError(
+                f"{self.service}: the proxy that the environment names cannot be used",
+                service=self.service,
+                hint="see HTTPS_PROXY",
+            )
         outcome = await self._attempt(method, path, body, repeat, listing, max_body)
         if isinstance(outcome, Answer):
             return outcome

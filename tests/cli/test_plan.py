@@ -178,3 +178,18 @@ def test_a_state_directory_that_cannot_be_made_does_not_stop_a_plan(world: World
     assert result.code == 1
     assert "--state-dir" in result.err
     assert world.there() == {}
+
+
+def test_a_proxy_that_cannot_be_used_leaves_a_service_unknown_and_the_rest_planned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
+    world.manifest(
+        f"name: website, cid: {A}",
+        services="  far: {endpoint: 'https://pins.example.com', key: {env: BOX_KEY}}\n",
+    )
+    result = world.run("plan", "--format", "json")
+    assert result.code == 3
+    box, far = sorted(json.loads(result.out)["services"], key=lambda s: s["service"])
+    assert (box.get("reachable", True), far["reachable"]) == (True, False)
+    assert far["why"] == "the proxy that the environment names cannot be used"

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+import traceback
 from typing import Any
 
 import pytest
@@ -108,3 +109,16 @@ def test_silence_and_closed_doors_say_which_host() -> None:
             get(gateway.url, deadline=0.1)
     with pytest.raises(FetchError, match=r"127\.0\.0\.1:[0-9]+ cannot be reached"):
         get(f"http://127.0.0.1:{free_port()}/")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:canary-password@127.0.0.1:1", "gopher://me:canary-password@proxy"]
+)
+def test_a_proxy_that_cannot_be_used_is_named_as_the_reason(proxy: str) -> None:
+    async def go() -> None:
+        async with Fetch(environ={"HTTPS_PROXY": proxy}) as fetch:
+            await fetch.get("https://gateway.example/x", accept="x", max_body=1, deadline=5.0)
+
+    with pytest.raises(FetchError, match=r"gateway\.example cannot be reached: the proxy that") as caught:
+        asyncio.run(go())
+    assert "canary-password" not in "".join(traceback.format_exception(caught.value))

@@ -263,8 +263,10 @@ def test_a_proxy_that_cannot_be_used_is_an_error_of_ours(kit: Any) -> None:
         client = HttpClient(
             service="svc", endpoint="http://a.example", key=Secret("k"), limits=Limits(), environ=environ
         )
-        with pytest.raises(UnreachableError, match="proxy") as caught:
-            await client.__aenter__()
+        async with client:
+            for _ in range(2):
+                with pytest.raises(UnreachableError, match="the proxy that the environment names") as caught:
+                    await client.request("GET", "/pins", repeat=True)
         assert kit.key not in "".join(traceback.format_exception(caught.value))
 
     asyncio.run(main())
