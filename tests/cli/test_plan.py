@@ -193,3 +193,11 @@ def test_a_proxy_that_cannot_be_used_leaves_a_service_unknown_and_the_rest_plann
     box, far = sorted(json.loads(result.out)["services"], key=lambda s: s["service"])
     assert (box.get("reachable", True), far["reachable"]) == (True, False)
     assert far["why"] == "the proxy that the environment names cannot be used"
+
+
+def test_a_build_that_left_the_cid_of_a_key_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_CID", "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8")
+    world.manifest("name: site, cid: {env: SITE_CID}")
+    result = world.run("plan")
+    assert (result.code, "not content: it is the CID of a key" in result.err) == (64, True), result.err
+    assert world.sandbox.requests == ()
