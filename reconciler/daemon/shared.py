@@ -64,6 +64,8 @@ class Shared:
         self.paused = Paused()
         #: What names led to, so that no older record is believed.
         self._names_seen = Memory()
+        #: What is said once in the life of the loop.
+        self._told: set[str] = set()
         self._lent: Manifest | None = None
         self._borrowers = 0
         self.take(kept)
@@ -89,11 +91,17 @@ class Shared:
                 self._lent = None
 
     async def facts(self) -> Facts:
-        if self.watch is not None:
-            return await self.watch.facts()
-        from reconciler.engine.facts import gather
+        from reconciler.engine.facts import gather, unseen
 
-        return await gather(self.kept.head, self.context())
+        if self.watch is not None:
+            facts = await self.watch.facts()
+        else:
+            facts = await gather(self.kept.head, self.context())
+        for text in unseen(facts):
+            if text not in self._told:
+                self._told.add(text)
+                self.given.log("warning", "note", text=text)
+        return facts
 
     def context(self, stop: asyncio.Event | None = None) -> Context:
         given = self.given

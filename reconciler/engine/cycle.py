@@ -22,7 +22,7 @@ from reconciler.core.pruning import clock_is_off, still_leaving
 from reconciler.core.question import Facts
 from reconciler.engine.apply import run_apply
 from reconciler.engine.context import Context, Settings
-from reconciler.engine.facts import gather, said, sizes
+from reconciler.engine.facts import gather, said, sizes, unseen
 from reconciler.engine.learning import doubts
 from reconciler.engine.learning import learned as learned_of
 from reconciler.engine.local import unless_idle
@@ -75,8 +75,8 @@ async def make_plan(
     if ctx.node is not None:
         planned = await with_sizes(planned, ctx)
     _remember_leaving(planned, ctx)
-    if missing := _no_longer_declared(manifest, ctx):
-        planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *missing)))
+    if notes := (*unseen(facts), *_no_longer_declared(manifest, ctx)):
+        planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *notes)))
     return planned
 
 

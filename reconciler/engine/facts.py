@@ -89,6 +89,14 @@ async def _of_node(asked: Set[Question], manifest: Manifest, ctx: Context) -> di
     return answers
 
 
+def unseen(facts: Facts) -> tuple[str, ...]:
+    """What a node that answers did not tell, where policies go on without it: sentences for the reader."""
+    kubo = facts.answers.get(KuboPolicies())
+    if not isinstance(kubo, NotKnown) or not isinstance(facts[WhoIsIt()], Identity):
+        return ()
+    return (f"not known whether Kubo itself pins MFS under one of our names: {kubo.why}",)
+
+
 def said(manifest: Manifest, facts: Facts) -> dict[str, Wanted]:
     """What each policy in use wants, given the answers."""
     result: dict[str, Wanted] = {}

@@ -133,7 +133,10 @@ class Kubo:
         text = _message(answer)
         hint = ""
         if answer.status in (401, 403):
-            hint = "is `token` right? It is an entry of API.Authorizations in the node's configuration"
+            hint = (
+                f"is `token` right, and does its entry of API.Authorizations in the node's configuration "
+                f"have /api/v0/{command} in AllowedPaths?"
+            )
         elif answer.status == 404:
             hint = "is this Kubo 0.28 or newer, and is `api` its RPC API and not its gateway?"
         elif answer.status == 405:

@@ -96,6 +96,18 @@ def test_the_first_change_goes_out_at_once_and_one_that_comes_soon_is_held(tmp_p
     tell(tmp_path, story, takes=0.001)
 
 
+def test_that_kubos_own_policy_cannot_be_looked_at_is_said_once(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        stage.node.shut = True
+        await asyncio.sleep(100)
+        stage.node.root = 1
+        await asyncio.sleep(100)
+        [note] = stage.events("note")
+        assert "whether Kubo itself pins MFS" in note["text"]
+
+    tell(tmp_path, story)
+
+
 def test_a_root_that_never_rests_goes_out_all_the_same(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         await asyncio.sleep(100)

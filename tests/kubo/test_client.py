@@ -152,7 +152,7 @@ def test_200_without_content_and_content_type_is_an_error(call: str, kit: Any) -
 
 
 @pytest.mark.parametrize(
-    ("status", "hint"), [(403, "token"), (401, "token"), (404, "0.28"), (405, "gateway"), (502, "")]
+    ("status", "hint"), [(403, "AllowedPaths"), (401, "token"), (404, "0.28"), (405, "gateway"), (502, "")]
 )
 def test_a_refusal_says_what_to_look_at(status: int, hint: str, kit: Any) -> None:
     async def story() -> None:

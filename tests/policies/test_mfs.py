@@ -351,6 +351,21 @@ def test_kubos_policy_at_another_service_is_no_fight() -> None:
     assert planned(w, node).changes
 
 
+def test_a_plan_says_where_it_could_not_look_whether_kubo_pins_too() -> None:
+    w, node = world(), ScriptedNode(B)
+    node.shut = True
+    plan = planned(w, node)
+    assert [type(a) for a in plan.changes] == [Add]
+    assert plan.exit_code() == 0
+    [note] = plan.notes
+    assert "whether Kubo itself pins MFS" in note
+    assert "Access Denied" in note
+    node.shut = False
+    assert not planned(w, node).notes
+    node.down = True
+    assert not planned(w, node).notes
+
+
 def test_without_a_look_at_its_configuration_nothing_of_kubo_is_taken() -> None:
     facts = Facts(
         {WhoIsIt(): Identity(peer_id="peer1"), StatOf("/"): Stat(cid=_cid(A), size=1, kind="directory")}

@@ -217,6 +217,8 @@ class FakeNode:
         self.hangs = False
         #: Whether the file that names its API is not there.
         self.gone = False
+        #: Whether its token may not look at its configuration.
+        self.shut = False
         self.takes = 0.001
         self.peer = PEER
         self.requests = 0
@@ -239,6 +241,8 @@ class FakeNode:
 
     async def remote_services(self) -> KuboServices:
         await self._arrive()
+        if self.shut:
+            raise NodeError("config/show: Access Denied", status=403)
         return KuboServices()
 
     async def size_of(self, cid: str, *, deadline: float | None = None) -> int | None:

@@ -42,6 +42,8 @@ class ScriptedNode:
         self.peer, self.root, self.size, self.empty = "peer1", root, size, False
         self.down = False
         self.kubo = KuboServices()
+        #: Whether its token may not look at its configuration.
+        self.shut = False
         self.sizes: dict[str, int] = {}
         self.requests = 0
 
@@ -85,6 +87,8 @@ class ScriptedNode:
 
     async def remote_services(self) -> KuboServices:
         self._asked()
+        if self.shut:
+            raise NodeError("config/show: Access Denied", status=403)
         return self.kubo
 
     async def pin(self, cid: str, *, name: str, stall: float = 60.0) -> None:
