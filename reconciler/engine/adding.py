@@ -5,7 +5,7 @@
                           roots of the pieces are left to the garbage collector
 
 What it says is believed: the root of the folder that comes of it is the planned one, or all is laid out here after
-all. That happens where settings of the node overrule what `add` asks for.
+all. That happens where settings of the node overrule what `add` asks for, which mostly shows in the first answer.
 """
 
 import asyncio
@@ -92,6 +92,7 @@ class _Adding:
             cid_version=params.cid_version,
             raw_leaves=params.raw_leaves,
             chunker=f"size-{params.chunk_size}",
+            max_links=params.max_links,
         )
         self._longer: dict[str, _Longer] = {}
 
@@ -124,10 +125,15 @@ class _Adding:
     async def _send(self, pieces: list[Piece]) -> None:
         parts = (Sent(str(n), piece.read()) for n, piece in enumerate(pieces))
         told = {a.name: a for a in await self._node.add(parts, layout=self._layout)}
+        longest = max(pieces, key=lambda piece: piece.length)
         for n, piece in enumerate(pieces):
             if (added := told.get(str(n))) is None:
                 raise UnixfsError("the node does not tell of a file that it was sent")
-            await self._take(piece, Entry(address.from_text(added.cid), added.size))
+            root = Entry(address.from_text(added.cid), added.size)
+            # One of each request shows whether the rest is worth sending.
+            if piece.whole and piece is longest:
+                await self._leaves(piece, root)
+            await self._take(piece, root)
 
     async def _take(self, piece: Piece, root: Entry) -> None:
         if len(root.cid) > _CID:
@@ -136,10 +142,7 @@ class _Adding:
         if piece.whole:
             self.claims.add(piece.file, root)
             return
-        block = await self._node.block_get(address.to_text(root.cid), offline=True)
-        leaves = file.leaves(root.cid, block)
-        if sum(leaf.size for leaf in leaves) != piece.length:
-            raise UnixfsError("the node made something else of the file than what it was sent")
+        leaves = await self._leaves(piece, root)
         longer = self._longer.setdefault(piece.file.below, _Longer(self._params))
         if longer.put(piece.offset, leaves) < piece.file.size:
             return
@@ -148,6 +151,15 @@ class _Adding:
         for section in sections:
             await self._node.import_car(section.car())
         self.claims.add(piece.file, entry)
+
+    async def _leaves(self, piece: Piece, root: Entry) -> tuple[Part, ...]:
+        """Those of a piece, which its root links: no layout has so many of them that there is something between."""
+        block = await self._node.block_get(address.to_text(root.cid), offline=True)
+        leaves = file.leaves(root.cid, block)
+        chunks = -(-piece.length // self._params.chunk_size)
+        if len(leaves) != chunks or sum(leaf.size for leaf in leaves) != piece.length:
+            raise UnixfsError("the node made something else of the file than what it was asked to")
+        return leaves
 
 
 class _Longer:

@@ -140,7 +140,8 @@ async def import_folder(source: Source, ctx: Context) -> str:
             return f"{source.origin}: it changed since it was planned, and is {now.cid} now"
         if await _kept(node, source):
             sections.settle()
-            pieces.settle()
+            # What came of them is right, or else the node made something else of them.
+            (pieces.settle if by_add else pieces.forget)()
             return ""
         sections.forget()
         pieces.forget()
@@ -168,6 +169,7 @@ async def _claims(node: Node, source: Source, known: Acknowledged, tally: _Tally
     try:
         return await add_large(node, source.question, params, known=known, tell=tally.add)
     except (UnixfsError, CidError):
+        known.forget()
         return Claims()
     except NodeError as error:
         if error.unreachable or error.late or error.lost:

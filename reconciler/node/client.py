@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
+from msgspec.structs import replace
+
 from reconciler.core.cid import Cid
 from reconciler.core.question import Identity, KuboServices, Stat
 from reconciler.node import content, files, names, pins, remote, settings, swarm, upload, whole
@@ -105,10 +107,13 @@ class KuboNode:
         expected: str = "",
         stall: float = STALL,
     ) -> tuple[Added, ...]:
+        layout = layout or Layout()
+        if layout.max_links and pins.older(self._version or await self.version(), upload.MAX_LINKS):
+            layout = replace(layout, max_links=0)
         return await upload.add(
             self.kubo,
             parts,
-            layout=layout or Layout(),
+            layout=layout,
             pin=pin,
             only_hash=only_hash,
             to_files=to_files,

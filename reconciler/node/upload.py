@@ -13,11 +13,13 @@ from reconciler.node.multipart import Multipart, Part
 
 #: Longest wait for the node to take the next piece or, when it has all, to say what became of it.
 STALL: Final = 120.0
+#: The version from which on `max_links` can be said.
+MAX_LINKS: Final = (0, 34)
 
 
 class Layout(Struct, frozen=True, kw_only=True):
     """How bytes become a DAG. Everything that a node's `Import.*` settings would decide is said here, so that
-    one content has one CID on every node. `max_links` needs Kubo 0.34; 0 leaves it to the node."""
+    one content has one CID on every node. `max_links` 0 leaves it to the node, as do versions before `MAX_LINKS`."""
 
     cid_version: int = 1
     raw_leaves: bool = True

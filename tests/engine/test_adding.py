@@ -108,6 +108,8 @@ class Otherwise:
     async def add(self, parts: Iterable[Part], *, layout: Layout) -> tuple[Added, ...]:
         if self._kind == "chunks":
             layout = replace(layout, chunker="size-1000")
+        if self._kind == "links":
+            layout = replace(layout, max_links=2)
         told: tuple[Added, ...] = await self._node.add(parts, layout=layout)
         if self._kind == "silent":
             return told[:-1]
@@ -122,7 +124,7 @@ class Otherwise:
         return told
 
 
-@pytest.mark.parametrize("kind", ["chunks", "silent", "nonsense", "another", "size"])
+@pytest.mark.parametrize("kind", ["chunks", "links", "silent", "nonsense", "another", "size"])
 @pytest.mark.parametrize("size", [MIB, 3 * MIB])
 def test_a_node_that_lays_out_otherwise_gets_blocks(
     here: Here, pieces: None, monkeypatch: pytest.MonkeyPatch, kind: str, size: int
@@ -134,6 +136,41 @@ def test_a_node_that_lays_out_otherwise_gets_blocks(
     )
     plan, report = here.apply()
     assert report.exit_code(plan) == 0
+    assert whole(here)
+
+
+@pytest.mark.parametrize("sizes", [(9 * MIB,), (MIB,) * 9, (8 * MIB, MIB, MIB)])
+def test_what_lays_out_otherwise_is_seen_in_its_first_answer(
+    here: Here, pieces: None, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
+) -> None:
+    for n, size in enumerate(sizes):
+        large(here, f"large{n}", size, n)
+    inner = importing.add_large
+    monkeypatch.setattr(
+        importing, "add_large", lambda node, *a, **more: inner(Otherwise(node, "links"), *a, **more)
+    )
+    plan, report = here.apply()
+    assert report.exit_code(plan) == 0
+    assert here.asked("add") == 1
+    assert whole(here)
+
+
+def test_what_a_node_made_otherwise_is_not_remembered(
+    here: Here, pieces: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.remembers = True
+    large(here, "large", MIB)
+    inner = importing.add_large
+    with monkeypatch.context() as otherwise:
+        otherwise.setattr(
+            importing, "add_large", lambda node, *a, **more: inner(Otherwise(node, "size"), *a, **more)
+        )
+        here.apply()
+    assert whole(here)
+    here.write("small", "changed")
+    here.node.forget_requests()
+    here.apply()
+    assert here.asked("add") == 1
     assert whole(here)
 
 

@@ -71,6 +71,7 @@ def test_what_is_asked(kit: Any) -> None:
         "pin/ls": kit.answer('{"Cid":"x","Type":"direct"}'),
         "config/show": kit.answer("{}"),
         "add": kit.answer({"Name": "x", "Hash": A, "Size": "1"}),
+        "version": kit.answer({"Version": "0.34.0"}),
     }
 
     async def story() -> None:
@@ -163,6 +164,20 @@ def test_a_refusal_says_what_to_look_at(status: int, hint: str, kit: Any) -> Non
             assert error.text == "Access [31mDenied"
             assert hint in error.hint
             assert not error.unreachable
+
+    run(story)
+
+
+def test_a_node_that_does_not_know_how_many_links_is_not_told(kit: Any) -> None:
+    async def story() -> None:
+        answers = {
+            "add": kit.answer({"Name": "x", "Hash": A, "Size": "1"}),
+            "version": kit.answer({"Version": "0.33.2"}),
+        }
+        async with kit.talk(answers) as (node, kubo):
+            await node.add([Part("x", b"")], layout=Layout(max_links=7))
+        [asked] = [dict(query) for _, path, query in kubo.asked if path.endswith("/add")]
+        assert "max-file-links" not in asked
 
     run(story)
 
