@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
+from reconciler.core.local import LOCAL
 from reconciler.core.made_here import REASON, unavailable
 from reconciler.core.manifest import GuardLimits, Manifest, Percent
 from reconciler.core.model import MAX_SKEW, META_PROTECT
@@ -46,7 +47,7 @@ from reconciler.core.plan import (
     Retry,
 )
 from reconciler.core.pruning import Leaving, with_grace, without_prune
-from reconciler.core.service_diff import ServiceDiff
+from reconciler.core.service_diff import ServiceDiff, familiar
 from reconciler.core.shrank import shrunk
 from reconciler.core.unknowing import could_own, findings_of, without_knowing
 
@@ -315,6 +316,8 @@ class Guards:
     def _is_disjoint(self, service: str, diff: ServiceDiff) -> bool:
         if diff.service.state == "retiring" or not any(self.desire.by_service.values()):
             return False  # known to be emptied; and an empty manifest has a guard of its own
+        if service == LOCAL and familiar(self.diffs):
+            return False
         renamed = any(isinstance(a, Replace) and a.was for a in self.actions[service])
         # What a policy named for another node is `shrank`'s to hold back.
         former = Globs(w.former for wants in self.desire.wants.values() for w in wants if w.former)

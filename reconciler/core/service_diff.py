@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from reconciler.core.local import LOCAL
 from reconciler.core.manifest import Service
 from reconciler.core.model import Desired, Listing, PinKey, Remote
 from reconciler.core.plan import Action, Replace
@@ -43,3 +44,17 @@ def touched(action: Action) -> tuple[PinKey, ...]:
     if isinstance(action, Replace) and action.was:
         keys.append(PinKey(action.service, action.was))
     return tuple(keys)
+
+
+def familiar(diffs: Mapping[str, ServiceDiff]) -> bool:
+    """Whether a service holds what is ours at the node, under a name that is wanted there.
+
+    Whose manifest it is shows less in the names of the node: they stay what they were when an entry is renamed.
+    """
+    here = {p.cid.canonical for p in diffs[LOCAL].listing.remotes if p.mine}
+    return any(
+        p.mine and p.cid.canonical in here and p.name in diff.wanted
+        for service, diff in diffs.items()
+        if service != LOCAL
+        for p in diff.listing.remotes
+    )

@@ -254,7 +254,7 @@ def test_what_is_no_longer_wanted_locally_goes_although_nothing_else_is(here: He
     here.wanted = {"website": cid}
     here.apply()
     here.only_remote = {"website"}
-    plan, _ = here.apply(allow_disjoint=True)
+    plan, _ = here.apply()
     assert {a.service for a in plan.changes} == {LOCAL}
     assert here.pins() == {}
     assert here.remote() == {"website": cid}
@@ -274,3 +274,34 @@ def test_the_local_copy_stays_while_it_is_the_last_one(here: Here) -> None:
     assert [f.guard for f in plan.findings] == ["last-copy"]
     assert report.exit_code(plan) == 4
     assert here.pins() == {cid: OWN + "website"}
+
+
+def test_a_new_cid_after_a_rename_needs_no_override(here: Here) -> None:
+    """The pin here keeps its name for ever, so that it is one that nothing wants."""
+    cids = [here.node.add(text) for text in (b"one", b"two")]
+    here.wanted = {"x": cids[0]}
+    here.apply()
+    here.wanted = {"y": cids[0]}
+    here.apply()
+    assert here.pins() == {cids[0]: OWN + "x"}
+    here.wanted = {"y": cids[1]}
+    plan, report = here.apply()
+    assert report.exit_code(plan) == 0
+    assert here.pins() == {cids[1]: OWN + "y"}
+    assert here.remote() == {"y": cids[1]}
+
+
+@pytest.mark.parametrize("same", [False, True], ids=["another service", "the same service"])
+def test_another_manifest_of_the_same_owner_takes_no_pin_of_the_node(here: Here, same: bool) -> None:
+    cids = [here.node.add(text) for text in (b"one", b"two")]
+    here.wanted = {"x": cids[0]}
+    here.apply()
+    with Sandbox(("token",), personality=SPEC) as other:
+        if not same:
+            here.service = other
+        here.wanted = {"y": cids[1]}
+        for _ in range(2):
+            plan, report = here.apply()
+            assert report.exit_code(plan) == 4
+            assert LOCAL in {f.service for f in plan.findings if f.guard == "disjoint"}
+            assert here.pins() == {cids[0]: OWN + "x"}
