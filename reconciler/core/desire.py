@@ -9,11 +9,14 @@ from msgspec import Struct
 from reconciler.core.cid import CidError, parse, spells
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.local import LOCAL
-from reconciler.core.manifest import CidRef, Entry, Manifest, Replicas, Spec
-from reconciler.core.model import Desired, Unknown
+from reconciler.core.manifest import MAX_NAME_BYTES, CidRef, Entry, Manifest, Replicas, Spec
+from reconciler.core.model import PREFIX_ROOT, Desired, Unknown
 from reconciler.core.policy import Policy, ReplaceMode
 from reconciler.core.question import NotKnown
 from reconciler.core.wanting import Want, Wanted
+
+#: Characters of a name that cannot be, in a message.
+_SHOWN = 60
 
 
 class Desire(Struct, frozen=True, kw_only=True):
@@ -58,7 +61,8 @@ def desire(
     """What is wanted at `now` (UTC). `resolved` holds the CIDs of references, by `str(CidRef)`; `policies` what
     each policy says, by its name; `nowhere` holds the references of which nobody knows where they lead.
 
-    Raises ManifestError if references turn out to be no CIDs, or to want two CIDs for one key.
+    What a policy found for a name that is taken is not known. Raises ManifestError if references turn out to be no
+    CIDs, or to want two CIDs for one key.
     """
     by_service: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
     expired: dict[str, dict[str, Desired]] = {name: {} for name in manifest.services}
@@ -68,6 +72,7 @@ def desire(
     active = frozenset(n for n, s in manifest.services.items() if s.state == "active" and n != LOCAL)
     beside = LOCAL in manifest.services
     problems: list[Problem] = []
+    unnamable: list[Unknown] = []
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     today = now.date()
     said, lost = policies or {}, nowhere or {}
@@ -88,6 +93,11 @@ def desire(
                     stranded[service].setdefault(wanted.name, wanted)
             services = tuple(s for s in services if s not in retiring)
         for service in services:
+            if spec.policy and (
+                bad := _unnamable(wanted, manifest, service, index[service].get(wanted.name))
+            ):
+                unnamable.append(bad)
+                continue
             first = index[service].setdefault(wanted.name, wanted)
             if first is not wanted and first.cid != wanted.cid:
                 problems.append(
@@ -110,9 +120,27 @@ def desire(
         by_service=by_service,
         expired=expired,
         stranded=stranded,
-        unknown=(*_unknown(manifest, lost), *(u for w in said.values() for u in w.unknown)),
+        unknown=(*_unknown(manifest, lost), *(u for w in said.values() for u in w.unknown), *unnamable),
         wants={name: w.wants for name, w in said.items()},
     )
+
+
+def _unnamable(wanted: Desired, manifest: Manifest, service: str, there: Desired | None) -> Unknown | None:
+    """What a policy found and cannot have its name at a service. No manifest is wrong because of what was found."""
+    name, why = wanted.name, ""
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    prefix = f"{PREFIX_ROOT}{manifest.owner}/" if manifest.services[service].ownership == "prefix" else ""
+    size = len(f"{prefix}{name}".encode())
+    if there is not None and there.cid != wanted.cid:
+        one, two = there.whence or there.origin, wanted.whence or wanted.origin
+        why = (
+            f"{shown} would be the name of {there.cid} ({one}) and of {wanted.cid} ({two}), which is left out"
+        )
+    elif size > MAX_NAME_BYTES:
+        why = f"{shown} would have {size} bytes there, of at most {MAX_NAME_BYTES}, and is left out"
+    if not why:
+        return None
+    return Unknown(source=wanted.origin, why=why, service=service, names=(name,), hint="rename it")
 
 
 def _all(
