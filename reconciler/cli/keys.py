@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any  # a key as it is written in a manifest
 
@@ -41,11 +42,10 @@ def is_there(key_file: str) -> bool:
 
     A path that is there on another machine only is no mistake: one with a `/` that does not look like a key is taken.
     """
-    try:
-        if Path(os.path.expanduser(key_file)).exists():  # noqa: PTH111  # Path.expanduser() raises for an unknown user
+    # RuntimeError: `~nobody/…`, where there is no such user.
+    with suppress(OSError, ValueError, RuntimeError):
+        if Path(key_file).expanduser().exists():
             return True
-    except (OSError, ValueError):
-        pass
     as_path = key_file.startswith(("/", "./", "../", "~"))
     if (
         "/" not in key_file

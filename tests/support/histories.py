@@ -80,6 +80,8 @@ QUIRKS = [
     "cid-filter=text", "cid-filter=alone", "meta-filter=nothing", "meta-filter=error", "empty-list=null",
     "empty-list=404", "status-codes=200", "replace-body=empty", "delete=200-text", "delete=empty-object",
     "delete=204", "missing-delete=202", "error-shape=html", "error-shape=empty", "clock=-1h", "clock=1h",
+    "error-shape=fastify", "same-cid=text", "status-check=none", "instant-check=none", "instant-check=z",
+    "unknown-path=404-html", "rate-headers=listing",
 ]  # fmt: skip
 
 
