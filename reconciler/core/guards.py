@@ -19,17 +19,26 @@ A guard that fires holds back what it names; the rest goes on. Each says what it
 base, and the next run would pass. Second halves, duplicates, renames and expired entries are not counted.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.core.counted import (
+    changing_names,
+    deletes_limit,
+    is_change,
+    is_undesired,
+    leaving_names,
+    replaces_limit,
+)
 from reconciler.core.desire import Desire
 from reconciler.core.globs import Globs
 from reconciler.core.local import LOCAL
 from reconciler.core.made_here import REASON, unavailable
-from reconciler.core.manifest import GuardLimits, Manifest, Percent
+from reconciler.core.manifest import Manifest
 from reconciler.core.model import MAX_SKEW, META_PROTECT
 from reconciler.core.ownership import split_name
 from reconciler.core.plan import (
@@ -255,15 +264,15 @@ class Guards:
             self._hold(
                 service,
                 "empty",
-                lambda a: isinstance(a, Delete) and a.reason == "undesired",
+                is_undesired,
                 "the manifest desires nothing at all",
                 resolve="--allow-empty, or pinrec destroy",
             )
 
     def _counted(self) -> tuple[GuardLine, ...]:
         """`disjoint`, `deletes` and `replaces`, which measure what is left after the guards above."""
-        leaving = {s: _names(acts, _undesired) for s, acts in self.actions.items()}
-        changing = {s: _names(acts, _new_cid) for s, acts in self.actions.items()}
+        leaving = {s: leaving_names(acts) for s, acts in self.actions.items()}
+        changing = {s: changing_names(acts) for s, acts in self.actions.items()}
         o, lines = self.overrides, []
         all_leaving, all_changing = sum(map(len, leaving.values())), sum(map(len, changing.values()))
         deletes_ok = o.destroy or (o.allow_deletes is not None and all_leaving <= o.allow_deletes)
@@ -289,7 +298,7 @@ class Guards:
                 self._hold(
                     service,
                     "disjoint",
-                    lambda a: _undesired(a) or isinstance(a, Add),
+                    lambda a: is_undesired(a) or isinstance(a, Add),
                     f"we own {ours} name{'s' * (ours != 1)} at {service} and none of them is desired there: "
                     f"another manifest named {self.manifest.owner!r}?",
                     resolve="--allow-disjoint",
@@ -299,7 +308,7 @@ class Guards:
                 self._hold(
                     service,
                     "deletes",
-                    lambda a: _undesired(a) or isinstance(a, Add),
+                    lambda a: is_undesired(a) or isinstance(a, Add),
                     f"{goes} of our {ours} names would leave {service}, {limit} may{given}",
                     resolve=f"--allow-deletes {all_leaving}",
                 )
@@ -307,7 +316,7 @@ class Guards:
                 self._hold(
                     service,
                     "replaces",
-                    _new_cid,
+                    partial(is_change, changing[service]),
                     f"{changes} of our {ours} names would change their CID at {service}, {climit} may",
                     resolve=f"--allow-replaces {all_changing}",
                 )
@@ -357,37 +366,6 @@ def blocked(action: Change, guard: GuardName, reason: str, resolve: str = "") ->
         resolve=resolve,
         leaves=isinstance(action, Delete) and action.leaves,
     )
-
-
-def deletes_limit(limits: GuardLimits, ours: int) -> int:
-    """How many names may leave a service at once. A percentage replaces percentage and cap, an integer all."""
-    declared = limits.max_deletes
-    if isinstance(declared, int):
-        return declared
-    if isinstance(declared, Percent):
-        return max(3, int(ours * declared.value / 100))
-    return max(3, min(ours // 10, 100))
-
-
-def replaces_limit(limits: GuardLimits, ours: int) -> int:
-    """How many names may change their CID at a service at once."""
-    declared = limits.max_replaces
-    if isinstance(declared, int):
-        return declared
-    percent = declared.value if isinstance(declared, Percent) else 30.0
-    return max(10, int(ours * percent / 100))
-
-
-def _undesired(action: Action) -> bool:
-    return isinstance(action, Delete) and action.reason == "undesired"
-
-
-def _new_cid(action: Action) -> bool:
-    return isinstance(action, Replace) and action.reason in ("cid", "revert")
-
-
-def _names(actions: Iterable[Action], which: Callable[[Action], bool]) -> set[str]:
-    return {a.name for a in actions if which(a)}
 
 
 def _without(action: Action, protected: Callable[[str], bool]) -> Action:
