@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.kubo_home import KEY, SECOND, Home, put
 from support.remote_pins import serve_remote_pins
 
 from reconciler.manifest import load_manifest
-from reconciler.sandbox import CLUSTER, Sandbox
+from reconciler.sandbox import CLUSTER, SPEC, Sandbox
 from reconciler.sandbox.node import SandboxNode
 from tests.cli.conftest import A, B, C, World
 
@@ -215,16 +216,13 @@ def test_what_kubo_does_not_list_is_counted_and_never_touched(
     home.nothing_to_do()
 
 
-def test_more_than_the_service_counts_is_told_as_that(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def counts(*_: object, **__: object) -> dict[str, int]:
-        return {"mine": 2}
-
-    monkeypatch.setattr("reconciler.cli.from_kubo._counts", counts)
-    home.service("mine", home.world.sandbox)
-    for i in range(3):
-        put(home.world.sandbox, f"n{i}", home.node.add(b"%d" % i), at=i)
-    text, said = home.imported()
-    assert "Listed through Kubo: 3, more than the 2 that the service counts." in text
+def test_more_than_the_service_counts_is_told_as_that(home: Home) -> None:
+    with Sandbox((KEY,), personality=replace(SPEC, count="page")) as paged:
+        home.service("mine", paged)
+        for i in range(3):
+            put(paged, f"n{i}", home.node.add(b"%d" % i), at=i)
+        text, said = home.imported()
+    assert "Listed through Kubo: 3, more than the" in text
     assert "With MINE_KEY set, `pinrec import --kubo` asks the service itself." in text
     assert "Kubo lists more pins of mine than are counted there: set the keys and import again." in said
     assert "not list all" not in text + said
