@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 
+from reconciler.core.cid import Cid
 from reconciler.core.errors import RateLimitedError, ServiceError
 from reconciler.core.listed import ref
 from reconciler.core.manifest import Service
@@ -286,11 +287,16 @@ class Lane:
         self.run.finish(action, "done", requestid=pin.requestid if pin else "")
 
     async def _deletes(self) -> None:
+        renewed = self._renewed()
+
         async def delete(action: Change) -> None:
             assert isinstance(action, Delete)
+            stand = action.stand
+            if stand is not None:
+                stand = renewed.get((stand.requestid, listed_cid(stand.cid)), stand)
             try:
                 await self._elsewhere(action.victim)
-                await retire(self.run, action, action.victim, stand=self._stand(action.stand))
+                await retire(self.run, action, action.victim, stand=stand)
             except Moved as moved:
                 result: Result = "done" if moved.gone else "moved"
                 self.run.finish(action, result, requestid=action.victim.ref.requestid, why=moved.reason)
@@ -299,15 +305,14 @@ class Lane:
 
         await self._each(self.deletes, delete)
 
-    def _stand(self, planned: PinRef | None) -> PinRef | None:
-        """The pin that a victim yields to: where this run itself gave it another name or meta, as it is since then."""
+    def _renewed(self) -> dict[tuple[str, Cid], PinRef]:
+        """Pins to which this run itself gave another name or meta, as they are since then: by their ids and CIDs."""
+        found: dict[tuple[str, Cid], PinRef] = {}
         for action, pin in self.true:
-            if planned is None or pin is None or not isinstance(action, Replace):
-                continue
-            ids = {pin.requestid, *(old.ref.requestid for old in action.olds)}
-            if planned.requestid in ids and listed_cid(planned.cid) == pin.cid:
-                return ref(pin)
-        return planned
+            if pin is not None and isinstance(action, Replace):
+                for requestid in {pin.requestid, *(old.ref.requestid for old in action.olds)}:
+                    found.setdefault((requestid, pin.cid), ref(pin))
+        return found
 
     # --- 4. the last look -----------------------------------------------------------------------------------------
 
