@@ -337,15 +337,12 @@ def _notes(service: Declared, seen: _Node) -> tuple[str, ...]:
     got, count = len(seen.listed[service.name]), seen.counts.get(service.kubo.name)
     if got == count:
         return (*notes, f"Listed through Kubo, and the service counts as many: {got:,}.")
-    of = "" if count is None else f" ({got:,} of {count:,})"
     if count is not None and got > count:
         odd = f"Listed through Kubo: {got:,}, more than the {count:,} that the service counts: one is not right."
-        return (*notes, odd, f"With {service.variable} set, `pinrec import --kubo` asks the service itself.")
-    return (
-        *notes,
-        f"Listed through Kubo, which does not list all pins{of}: it loses what was made at one instant, and more.",
-        f"With {service.variable} set, `pinrec import --kubo` asks the service itself.",
-    )
+    else:
+        of = "" if count is None else f" ({got:,} of {count:,})"
+        odd = f"Listed through Kubo, which does not list all pins{of}: it loses what was made at one instant, and more."
+    return (*notes, odd, f"With {service.variable} set, `pinrec import --kubo` asks the service itself.")
 
 
 def _policy_notes(policies: Policies) -> tuple[str, ...]:

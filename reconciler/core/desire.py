@@ -10,7 +10,8 @@ from reconciler.core.cid import CidError, parse, spells
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.local import LOCAL
 from reconciler.core.manifest import MAX_NAME_BYTES, CidRef, Entry, Manifest, Replicas, Spec
-from reconciler.core.model import PREFIX_ROOT, Desired, Unknown
+from reconciler.core.model import Desired, Unknown
+from reconciler.core.ownership import name_sent
 from reconciler.core.policy import Policy, ReplaceMode
 from reconciler.core.question import NotKnown
 from reconciler.core.wanting import Want, Wanted
@@ -127,10 +128,9 @@ def desire(
 
 def _unnamable(wanted: Desired, manifest: Manifest, service: str, there: Desired | None) -> Unknown | None:
     """What a policy found and cannot have its name at a service. No manifest is wrong because of what was found."""
-    name, why = wanted.name, ""
+    name = wanted.name
     shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
-    prefix = f"{PREFIX_ROOT}{manifest.owner}/" if manifest.services[service].ownership == "prefix" else ""
-    size = len(f"{prefix}{name}".encode())
+    size = len(name_sent(name, manifest.services[service], manifest.owner).encode())
     if there is not None and there.cid != wanted.cid:
         one, two = there.whence or there.origin, wanted.whence or wanted.origin
         why = (
@@ -138,7 +138,7 @@ def _unnamable(wanted: Desired, manifest: Manifest, service: str, there: Desired
         )
     elif size > MAX_NAME_BYTES:
         why = f"{shown} would have {size} bytes there, of at most {MAX_NAME_BYTES}, and is left out"
-    if not why:
+    else:
         return None
     return Unknown(source=wanted.origin, why=why, service=service, names=(name,), hint="rename it")
 

@@ -52,8 +52,14 @@ def host_of(endpoint: str) -> str:
 
 
 def comparable(endpoint: str) -> str:
-    """One text for all ways of writing a normalised endpoint: `localhost` is 127.0.0.1, https has port 443."""
-    parts = urlsplit(endpoint)
+    """One text for all ways of writing an endpoint: `localhost` is 127.0.0.1, https has port 443.
+
+    Kubo keeps one as it was written with `ipfs config`; what is none is compared as it is.
+    """
+    try:
+        parts = urlsplit(normalise(endpoint))
+    except EndpointError:
+        return endpoint
     host = parts.hostname or ""
     if host in ("localhost", "::1"):
         host = "127.0.0.1"

@@ -16,7 +16,8 @@ A guard that fires holds back what it names; the rest goes on. Each says what it
   last-copy   | a CID that some key desires would lose its last pinned copy       | nothing
 
 `deletes` and `disjoint` also hold back every add of a new name at that service: else the adds would enlarge the
-base, and the next run would pass. Second halves, duplicates, renames and expired entries are not counted.
+base, and the next run would pass. Second halves, duplicates, renames and expired entries are not counted; what counts
+is in `counted`.
 """
 
 from collections.abc import Callable, Mapping

@@ -21,18 +21,12 @@ def blocked_by(service: str, name: str, entry: Desired, whose: Remote) -> Blocke
     """One pin per CID, and somebody else's is there: a POST would overwrite its name and meta."""
     key = whose.listed_name or whose.name
     if service == LOCAL:
-        return Blocked(
-            service=service,
-            name=name,
-            cid=entry.cid.text,
-            origin=entry.origin,
-            whence=entry.whence,
-            would="add",
-            guard="held",
-            reason=f"its root alone is pinned there, by a direct pin ({key}) that ours would take the place of",
-            resolve=f"ipfs pin rm {whose.requestid}, or `local: false`",
-        )
-    by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
+        reason = f"its root alone is pinned there, by a direct pin ({key}) that ours would take the place of"
+        resolve = f"ipfs pin rm {whose.requestid}, or `local: false`"
+    else:
+        by = "another owner" if whose.owner is Owner.OTHER else f"a pin that is {whose.status}"
+        reason = f"the CID is held by {by} ({key}), and this service has one pin per CID"
+        resolve = f"adopt: [{key}] in the manifest" if whose.owner is Owner.UNMARKED else ""
     return Blocked(
         service=service,
         name=name,
@@ -40,9 +34,9 @@ def blocked_by(service: str, name: str, entry: Desired, whose: Remote) -> Blocke
         origin=entry.origin,
         whence=entry.whence,
         would="add",
-        guard="foreign-owner" if whose.owner is Owner.OTHER else "held",
-        reason=f"the CID is held by {by} ({key}), and this service has one pin per CID",
-        resolve=f"adopt: [{key}] in the manifest" if whose.owner is Owner.UNMARKED else "",
+        guard="foreign-owner" if service != LOCAL and whose.owner is Owner.OTHER else "held",
+        reason=reason,
+        resolve=resolve,
     )
 
 

@@ -180,14 +180,16 @@ def record(rules: Rules, pin: PinStatus) -> Remote:
     )
 
 
+def name_sent(name: str, service: Service, owner: str) -> str:
+    """What a pin is called at a service: with our mark in front, where marks are in names."""
+    return f"{PREFIX_ROOT}{owner}/{name}" if service.ownership == "prefix" else name
+
+
 def request_for(desired: Desired, service: Service, owner: str) -> PinRequest:
     """What POST /pins is sent for a wanted pin at a service: name and meta with our marks in them."""
     spec = desired.spec
     meta = dict(spec.meta)
-    name = desired.name
-    if service.ownership == "prefix":
-        name = f"{PREFIX_ROOT}{owner}/{name}"
-    else:
+    if service.ownership != "prefix":
         meta[META_OWNER] = owner
     if spec.source:
         meta[META_SOURCE] = source_mark(spec.source, desired.node)
@@ -199,7 +201,7 @@ def request_for(desired: Desired, service: Service, owner: str) -> PinRequest:
         meta = {}
     return PinRequest(
         cid=desired.cid.text,
-        name=name,
+        name=name_sent(desired.name, service, owner),
         origins=spec.origins or UNSET,
         meta=meta or UNSET,
     )

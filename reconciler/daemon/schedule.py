@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from reconciler.manifest.loop import WEEK
+
 Due = Callable[[], None]
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 class CronError(ValueError):
@@ -151,8 +152,8 @@ def _weekdays(field: str) -> str:
 
 
 def _weekday(text: str) -> int:
-    if text.casefold() in _WEEKDAYS:
-        return _WEEKDAYS.index(text.casefold())
+    if text.casefold() in WEEK:
+        return WEEK.index(text.casefold())
     if text.isdecimal() and text.isascii() and int(text) <= 7:
         return int(text)
     raise ValueError(f"{text!r} is no day of the week")

@@ -13,14 +13,15 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = 1440
 _TIMES = re.compile(r"([0-9]{1,2}):([0-9]{2})-([0-9]{1,2}):([0-9]{2})")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEK = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+#: From 0 on, as crontab(5) counts them.
+WEEK = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 #: What the fields of a cron expression are called, the least and the greatest number, and names from the least on.
 _CRON = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
     ("day of the month", 1, 31, ()),
     ("month", 1, 12, _MONTHS),
-    ("day of the week", 0, 7, _WEEK),
+    ("day of the week", 0, 7, WEEK),
 )
 _VALUE = "[0-9]{1,4}|[a-z]{3}"
 _CRON_PART = re.compile(rf"(?:\*|({_VALUE})(?:-({_VALUE}))?)(?:/([0-9]{{1,4}}))?")

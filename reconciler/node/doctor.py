@@ -12,12 +12,12 @@ from typing import Final, TypeVar
 
 from reconciler import __version__
 from reconciler.core import addresses
-from reconciler.core.endpoint import EndpointError, comparable, host_of, normalise
+from reconciler.core.endpoint import comparable, host_of
 from reconciler.core.errors import NodeError
 from reconciler.core.kubo_config import switch_off
 from reconciler.core.manifest import Service
 from reconciler.core.multiaddr import parse as parse_multiaddr
-from reconciler.core.question import Identity, KuboService
+from reconciler.core.question import Identity
 from reconciler.node.client import KuboNode
 from reconciler.node.findings import Level, Mfs, NodeExamination, NodeFinding, StatCost, Topic
 from reconciler.node.lazy import Walker
@@ -226,7 +226,7 @@ class _Doctor:
         mine = {comparable(service.endpoint): service.name for service in self._services}
         enabled = [s for s in config.services().services if s.mfs_enabled]
         for service in enabled:
-            name = mine.get(_endpoint(service))
+            name = mine.get(comparable(service.endpoint))
             if name is None:
                 text = f"Kubo itself pins MFS at {service.name} ({service.endpoint}), which pinrec does not manage"
                 self._find("policy", "note", text)
@@ -258,13 +258,6 @@ def _off(name: str) -> tuple[str, str]:
     if command.startswith("#"):
         return command.removeprefix("# "), ""
     return "switch it off; pinrec goes on under the same name", command
-
-
-def _endpoint(service: KuboService) -> str:
-    try:
-        return comparable(normalise(service.endpoint))
-    except EndpointError:
-        return ""
 
 
 def _reach(text: str) -> str:

@@ -6,7 +6,7 @@ switched off, the pin that it left under that name is taken over.
 
 from collections.abc import Mapping
 
-from reconciler.core.endpoint import EndpointError, comparable, normalise
+from reconciler.core.endpoint import comparable
 from reconciler.core.globs import escape
 from reconciler.core.kubo_config import switch_off
 from reconciler.core.policy import Policy
@@ -89,7 +89,7 @@ def _fighting(kubo: object, name: str, endpoints: Mapping[str, str]) -> dict[str
     """The services at which Kubo itself keeps a pin of this name: two writers of one name would take turns."""
     if not isinstance(kubo, KuboServices):
         return {}
-    theirs = {_comparable(k.endpoint): k for k in kubo.services if k.mfs_enabled and k.pin_name == name}
+    theirs = {comparable(k.endpoint): k for k in kubo.services if k.mfs_enabled and k.pin_name == name}
     return {s: theirs[at] for s, endpoint in endpoints.items() if (at := comparable(endpoint)) in theirs}
 
 
@@ -97,11 +97,3 @@ def _kubo_is_off(kubo: object, name: str) -> bool:
     return isinstance(kubo, KuboServices) and not any(
         k.mfs_enabled and k.pin_name == name for k in kubo.services
     )
-
-
-def _comparable(endpoint: str) -> str:
-    """Kubo keeps an endpoint as it was written with `ipfs config`."""
-    try:
-        return comparable(normalise(endpoint))
-    except EndpointError:
-        return endpoint

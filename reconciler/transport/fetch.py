@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.core.endpoint import is_private
 from reconciler.core.errors import PinrecError
 from reconciler.transport.body import BodyError, read_body
-from reconciler.transport.proxy import proxy_for
+from reconciler.transport.proxy import UNUSABLE, proxy_for
 from reconciler.transport.tls import trusted
 
 MAX_REDIRECTS: Final = 3
@@ -119,9 +119,7 @@ class Fetch:
             except (ValueError, ImportError, httpx.InvalidURL):
                 made = None
             if made is None:  # raised here, so that nothing that holds a password of the proxy hangs on to it
-                raise FetchError(
-                    f"{_host(url)} cannot be reached: the proxy that the environment names cannot be used"
-                )
+                raise FetchError(f"{_host(url)} cannot be reached: {UNUSABLE}")
             client = self._clients[proxy] = await self._stack.enter_async_context(made)
         return client
 

@@ -29,7 +29,7 @@ from reconciler.core.manifest import Limits
 from reconciler.transport.body import BodyError, read_body
 from reconciler.transport.breaker import COOL_DOWN, FAILURES, Breaker
 from reconciler.transport.pace import MAX_PAUSE, Pace, Sleep, exhausted, retry_after
-from reconciler.transport.proxy import proxy_for
+from reconciler.transport.proxy import UNUSABLE, proxy_for
 from reconciler.transport.secret import Secret
 from reconciler.transport.tls import advice, trusted
 
@@ -194,7 +194,7 @@ class HttpClient:
         """
         if self._no_client:
             raise UnreachableError(
-                f"{self.service}: the proxy that the environment names cannot be used",
+                f"{self.service}: {UNUSABLE}",
                 service=self.service,
                 hint="see HTTPS_PROXY",
             )

@@ -1,6 +1,9 @@
 """Which proxy to go through, by the environment that was handed over and not that of the process."""
 
 from collections.abc import Mapping
+from typing import Final
+
+UNUSABLE: Final = "the proxy that the environment names cannot be used"
 
 
 def proxy_for(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.core.errors import NodeError
-from reconciler.transport.proxy import proxy_for
+from reconciler.transport.proxy import UNUSABLE, proxy_for
 from reconciler.transport.secret import Secret
 from reconciler.transport.tls import trusted
 from reconciler.transport.wire import Backend, trailer
@@ -122,7 +122,7 @@ class Rpc:
                 for most, idle, ahead in ((CALLS, CALLS, False), (STREAMS, 4, False), (STREAMS, 0, True))
             )
         except (ValueError, httpx.InvalidURL):
-            failure = "the proxy that the environment names cannot be used"
+            failure = UNUSABLE
         if failure:
             raise self._unreachable(failure, hint="see HTTPS_PROXY and NO_PROXY")
         for pool in (self._calls, self._streams, self._uploads):

@@ -107,8 +107,9 @@ def add(
         )
 
     # All or none: if one of several is refused, the others are not in the file either.
-    for one in wanted[:-1] and wanted:
-        edit(one, check_only=True)
+    if len(wanted) > 1:
+        for one in wanted:
+            edit(one, check_only=True)
     return _finish(options, [edit(one, check_only=False) for one in wanted], **applying)
 
 
